@@ -1,0 +1,27 @@
+"""Differentiable computational homogenization with evidence, in JAX.
+
+>>> import jaxhomog as jh
+>>> grid = jh.Grid(shape=labels.shape)
+>>> law = jh.PhaseMixture(labels, {0: jh.LinearElastic.isotropic(1.0, 0.3), 1: jh.LinearElastic.isotropic(10.0, 0.2)})
+>>> jh.homogenize(grid, law).value.effective
+"""
+
+from .api import apply as apply
+from .api import describe as describe
+from .api import homogenize as homogenize
+from .fields import Grid as Grid
+from .io import load_solution as load_solution
+from .io import read_image as read_image
+from .io import save_solution as save_solution
+from .materials import LinearConduction as LinearConduction
+from .materials import LinearElastic as LinearElastic
+from .materials import PhaseMixture as PhaseMixture
+from .results import InputError as InputError
+from .results import Result as Result
+from .results import Solution as Solution
+from .results import SolverError as SolverError
+from .tensors import Rotation as Rotation
+from .tensors import from_voigt as from_voigt
+from .tensors import to_voigt as to_voigt
+
+__version__ = "0.1.0"

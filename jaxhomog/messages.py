@@ -1,0 +1,253 @@
+"""What travels between the scales: down a gradient, up its work-conjugate flux, and the power of the pair.
+
+A linear law is passed to the solvers as a *response*: per-voxel moduli that turn a gradient into a flux,
+
+    elasticity   sigma = C : sym(grad u)        (rows of grad u are displacement components)
+    conduction   g     = k . grad T             (g = -q, so that power is positive)
+
+The gradient of a field with components c along axis k is a dict {(c, k): array}; an absent key is zero. Kernels
+slice the moduli like any pytree, so a response carries arrays and nothing else.
+"""
+
+from __future__ import annotations
+
+import abc
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+Gradient = dict[tuple[int, int], Array]
+
+
+def power(down: Float[Array, "*lanes n"], up: Float[Array, "*lanes n"]) -> Float[Array, "*lanes"]:
+    """Power density of conjugate messages, p = down . up (Mandel vectors, or a gradient and its flux).
+
+    Hill-Mandel is the equality of this number on two scales: power(E, S) = <power(e, s)>.
+
+    Args:
+        down: strain rate in Mandel notation, or gradient.
+        up: stress in Mandel notation, or flux.
+
+    Returns:
+        Power per volume.
+    """
+    return jnp.sum(down * up, axis=-1)
+
+
+def mandel_pairs(dim: int) -> tuple[tuple[int, int], ...]:
+    """Index pairs of the Mandel order 11 22 33 23 13 12 (2-D: 11 22 12)."""
+    return ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)) if dim == 3 else ((0, 0), (1, 1), (0, 1))
+
+
+def upper_triangle(n: int) -> list[tuple[int, int]]:
+    """Positions of the upper triangle of a symmetric n x n matrix, row by row."""
+    return [(i, j) for i in range(n) for j in range(i, n)]
+
+
+def symmetric_matrix(values, positions) -> Array:
+    """The symmetric matrix (..., n, n) with `values[m]` at `positions[m]` and its mirror."""
+    index = {}
+    for m, (i, j) in enumerate(positions):
+        index[i, j] = index[j, i] = m
+    n = 1 + max(j for _, j in positions)
+    rows = [jnp.stack([values[index[i, j]] for j in range(n)], axis=-1) for i in range(n)]
+    return jnp.stack(rows, axis=-2)
+
+
+class AbstractResponse(eqx.Module):
+    """Per-voxel linear map from gradient to flux."""
+
+    @abc.abstractmethod
+    def flux(self, gradient: Gradient) -> Gradient:
+        """Flux for the columns k that occur in `gradient`."""
+
+    @abc.abstractmethod
+    def isotropic_part(self) -> tuple[Array, ...]:
+        """Isotropic moduli nearest to each voxel's: (lambda, mu) or (k,); they choose the reference medium."""
+
+    @abc.abstractmethod
+    def mean(self) -> Float[Array, "n n"]:
+        """Voigt average of the moduli as a matrix (Mandel, or d x d)."""
+
+    @abc.abstractmethod
+    def unit(self) -> AbstractResponse:
+        """A harmless homogeneous response of the same structure (computed with where the own one is invalid)."""
+
+    @abc.abstractmethod
+    def valid(self) -> Array:
+        """True when every voxel's moduli are finite and admissible (a scalar; cheap necessary conditions)."""
+
+
+class IsotropicElasticResponse(AbstractResponse):
+    """sigma = lambda tr(eps) I + 2 mu eps.
+
+    Args:
+        lam: Lame's first parameter (any shape).
+        mu: shear modulus (same shape).
+    """
+
+    lam: Float[Array, "*shape"]
+    mu: Float[Array, "*shape"]
+    dim: int = eqx.field(static=True)
+
+    def flux(self, gradient: Gradient) -> Gradient:
+        columns = sorted({k for _, k in gradient})
+        normal = [gradient[k, k] for k in columns if (k, k) in gradient]
+        spherical = [self.lam * total(normal)] if normal else []
+        out: Gradient = {}
+        for k in columns:
+            for c in range(self.dim):
+                shear = [gradient[key] for key in ((c, k), (k, c)) if key in gradient]
+                parts = ([self.mu * total(shear)] if shear else []) + (spherical if c == k else [])
+                if parts:
+                    out[c, k] = total(parts)
+        return out
+
+    def isotropic_part(self):
+        return self.lam, self.mu
+
+    def mean(self):
+        lam, mu = _mean(self.lam), _mean(self.mu)
+        n, d = (6, 3) if self.dim == 3 else (3, 2)
+        hydrostatic = jnp.zeros((n, n), lam.dtype).at[:d, :d].set(1.0)
+        return lam * hydrostatic + 2 * mu * jnp.eye(n, dtype=lam.dtype)
+
+    def unit(self):
+        return jax.tree.map(jnp.ones_like, self)
+
+    def valid(self):
+        # lambda + 2 mu / 3 is the bulk modulus; a void has all zeros.
+        bulk = 3 * self.lam + 2 * self.mu
+        finite = jnp.isfinite(self.lam) & jnp.isfinite(self.mu)
+        return jnp.all(finite & (self.mu >= 0) & (bulk >= 0))
+
+
+class AnisotropicElasticResponse(AbstractResponse):
+    """sigma = C : eps with C given by the upper triangle of its Mandel matrix, row by row.
+
+    Args:
+        c: (21, *shape) in 3-D, (6, *shape) in 2-D (plane strain).
+    """
+
+    c: Float[Array, "m *shape"]
+    dim: int = eqx.field(static=True)
+
+    def flux(self, gradient: Gradient) -> Gradient:
+        root = math.sqrt(0.5)
+        strain: dict[int, Array] = {}
+        pairs = mandel_pairs(self.dim)
+        for i, (a, b) in enumerate(pairs):
+            parts = [gradient[key] for key in {(a, b), (b, a)} if key in gradient]
+            if parts:
+                strain[i] = total(parts) if a == b else root * total(parts)
+        row = {}
+        for m, (i, j) in enumerate(upper_triangle(len(pairs))):
+            row[i, j] = row[j, i] = m
+        columns = sorted({k for _, k in gradient})
+        out: Gradient = {}
+        for i, (a, b) in enumerate(pairs):
+            wanted = {key for key in ((a, b), (b, a)) if key[1] in columns}
+            if not wanted or not strain:
+                continue
+            value = total([self.c[row[i, j]] * e for j, e in strain.items()])
+            value = value if a == b else root * value
+            for key in wanted:
+                out[key] = value
+        return out
+
+    def isotropic_part(self):
+        # Projection on the isotropic tensors: 3 K = tr(J:C), 10 G = tr(K:C) (2-D: 2 k and 4 mu of the in-plane block).
+        n, d = (6, 3) if self.dim == 3 else (3, 2)
+        index = {position: m for m, position in enumerate(upper_triangle(n))}
+        sphere = sum(self.c[index[min(i, j), max(i, j)]] for i in range(d) for j in range(d)) / d
+        trace = sum(self.c[index[i, i]] for i in range(n))
+        two_mu = (trace - sphere) / (n - 1)
+        return (sphere - two_mu) / d, two_mu / 2
+
+    def mean(self):
+        return symmetric_matrix([_mean(row) for row in self.c], upper_triangle(6 if self.dim == 3 else 3))
+
+    def unit(self):
+        rows = [jnp.ones_like(self.c[0]) * (i == j) for i, j in upper_triangle(6 if self.dim == 3 else 3)]
+        return AnisotropicElasticResponse(jnp.stack(rows), self.dim)
+
+    def valid(self):
+        positions = upper_triangle(6 if self.dim == 3 else 3)
+        diagonal = jnp.stack([self.c[m] for m, (i, j) in enumerate(positions) if i == j])
+        return jnp.all(jnp.isfinite(self.c)) & jnp.all(diagonal >= 0)
+
+
+class ScalarConductionResponse(AbstractResponse):
+    """g = k grad T.
+
+    Args:
+        k: conductivity (any shape).
+    """
+
+    k: Float[Array, "*shape"]
+    dim: int = eqx.field(static=True)
+
+    def flux(self, gradient: Gradient) -> Gradient:
+        return {key: self.k * value for key, value in gradient.items()}
+
+    def isotropic_part(self):
+        return (self.k,)
+
+    def mean(self):
+        return _mean(self.k) * jnp.eye(self.dim, dtype=self.k.dtype)
+
+    def unit(self):
+        return jax.tree.map(jnp.ones_like, self)
+
+    def valid(self):
+        return jnp.all(jnp.isfinite(self.k) & (self.k >= 0))
+
+
+class TensorConductionResponse(AbstractResponse):
+    """g = K . grad T with K given by its upper triangle: 11 22 33 23 13 12 (2-D: 11 22 12), plain components.
+
+    Args:
+        k: (6, *shape) in 3-D, (3, *shape) in 2-D.
+    """
+
+    k: Float[Array, "m *shape"]
+    dim: int = eqx.field(static=True)
+
+    def flux(self, gradient: Gradient) -> Gradient:
+        index = {}
+        for i, (a, b) in enumerate(mandel_pairs(self.dim)):
+            index[a, b] = index[b, a] = i
+        columns = sorted({k for _, k in gradient})
+        return {(0, a): total([self.k[index[a, b]] * gradient[0, b] for b in columns]) for a in columns}
+
+    def isotropic_part(self):
+        return (sum(self.k[i] for i in range(self.dim)) / self.dim,)
+
+    def mean(self):
+        return symmetric_matrix([_mean(row) for row in self.k], mandel_pairs(self.dim))
+
+    def unit(self):
+        rows = [jnp.ones_like(self.k[0]) * (a == b) for a, b in mandel_pairs(self.dim)]
+        return TensorConductionResponse(jnp.stack(rows), self.dim)
+
+    def valid(self):
+        return jnp.all(jnp.isfinite(self.k)) & jnp.all(self.k[: self.dim] >= 0)
+
+
+def total(parts) -> Array:
+    """Sum of a list that is not empty (Python's sum would start from 0 and add an operation)."""
+    parts = list(parts)
+    out = parts[0]
+    for part in parts[1:]:
+        out = out + part
+    return out
+
+
+def _mean(field):
+    """Mean, axis by axis: the error of a float32 sum grows with the longest axis, not with the number of voxels."""
+    for _ in range(jnp.ndim(field)):
+        field = jnp.mean(field, axis=-1)
+    return field

@@ -1,0 +1,120 @@
+"""Failure is a value: result codes with advice, and the `Solution` that every verb returns."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, Int
+
+
+class InputError(ValueError):
+    """A bad input: one line that names what is wrong and the remedy (the command line exits with 2)."""
+
+
+class SolverError(RuntimeError):
+    """An eager call ended with a code that is not success; `solution` holds what was reached."""
+
+    def __init__(self, message: str, solution: Any = None):
+        super().__init__(message)
+        self.solution = solution
+
+
+SUCCESS: Final = 0
+MAX_ITERATIONS: Final = 1
+STAGNATION: Final = 2
+SINGULAR: Final = 3
+INVALID_MATERIAL: Final = 4
+MISSING_LAW: Final = 5
+
+# name, what happened and what to do. The order is the severity: `worst_of` takes the largest code.
+_CODES: Final = (
+    ("success", "converged"),
+    (
+        "max_iterations",
+        "the iteration cap was reached before the tolerance: raise max_iterations, loosen the tolerance, or lower"
+        " the contrast",
+    ),
+    (
+        "stagnation",
+        "rounding stopped the solver above the tolerance: loosen the tolerance or use float64 (jax_enable_x64)",
+    ),
+    (
+        "singular",
+        "the operator is singular or indefinite in this cell: use element='q1' for voids, and check that every"
+        " stiffness is positive semi-definite",
+    ),
+    (
+        "invalid_material",
+        "a material value is NaN, infinite, or not positive semi-definite: check moduli and Poisson's ratios",
+    ),
+    ("missing_law", "a label of the phase image has no law: add the label to PhaseMixture"),
+)
+
+
+class Result(eqx.Module):
+    """How a computation ended: an integer code per lane, with a name and advice.
+
+    Args:
+        code: integer array; 0 is success, larger is worse.
+    """
+
+    code: Int[Array, "..."]
+
+    @property
+    def ok(self):
+        """True where the lane succeeded (array of the lanes' shape)."""
+        return self.code == SUCCESS
+
+    @property
+    def name(self) -> str:
+        """Name of the worst code of all lanes (needs concrete values)."""
+        return _CODES[int(np.max(np.asarray(self.code)))][0]
+
+    @property
+    def advice(self) -> str:
+        """What happened in the worst lane and what to do about it (needs concrete values)."""
+        return _CODES[int(np.max(np.asarray(self.code)))][1]
+
+    def __str__(self) -> str:
+        if isinstance(self.code, Tracer):
+            return "Result(<traced>)"
+        return f"{self.name}: {self.advice}"
+
+
+class Solution(eqx.Module):
+    """What a verb returns: the value asked for, the state to go on from, how it ended, and statistics.
+
+    Args:
+        value: the answer (a pytree; NaN in failed lanes).
+        state: what a following call needs (a pytree or None).
+        result: `Result`, one code per lane.
+        stats: numbers for a reader (dict of arrays); they carry no derivatives.
+    """
+
+    value: Any
+    state: Any
+    result: Result
+    stats: dict[str, Any]
+
+
+def worst_of(*codes) -> Array:
+    """The most severe of several codes, lane by lane."""
+    worst = jnp.asarray(codes[0], jnp.int32)
+    for code in codes[1:]:
+        worst = jnp.maximum(worst, jnp.asarray(code, jnp.int32))
+    return worst
+
+
+def throw_if_failed(solution: Solution, verb: str) -> Solution:
+    """Raise `SolverError` after an eager call whose code is not success; under a trace do nothing."""
+    code = solution.result.code
+    # An eager grad or jvp leaves the integer code concrete; the value tells that it is under a trace.
+    traced = any(isinstance(x, Tracer) for x in jax.tree.leaves(solution))
+    if traced or int(np.max(np.asarray(code))) == SUCCESS:
+        return solution
+    raise SolverError(f"{verb}: {solution.result}", solution)

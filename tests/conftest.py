@@ -1,0 +1,22 @@
+"""Settings of the test session: expected values are given in double precision."""
+
+import os
+
+# The default tests solve small cells once each: optimizing the programs would cost more than it saves. The slow ones
+# solve large cells and are run with JAXHOMOG_TEST_OPTIMIZE=1.
+if "XLA_FLAGS" not in os.environ and not os.environ.get("JAXHOMOG_TEST_OPTIMIZE"):
+    os.environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+
+import jax
+import jaxtyping
+import pytest
+
+jax.config.update("jax_enable_x64", True)
+
+
+@pytest.fixture
+def unchecked():
+    """Run without annotations being enforced: what a user meets who gives a wrong shape."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

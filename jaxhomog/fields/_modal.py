@@ -1,0 +1,158 @@
+"""Trilinear (bilinear) elements in modal form: `q1` with full integration and `q1r` with one point.
+
+In an element with local coordinates in [-1, 1]^d the field is sum_T a_T x^T over subsets T of the axes, and
+d/dx_k of the monomial x^T is x^(T without k). Stations are therefore monomials S: the gradient's coefficient of x^S in
+column k is 2 a_(S+k) / h_k, different S are orthogonal, and the mean of (x^S)^2 is (1/3)^|S|. So full integration costs
+2^d - 1 evaluations of the law, not the 2^d of Gauss points, and `q1r` is S = {} alone.
+
+The coefficients a_T are sums and differences over element edges, axis by axis (a Hadamard butterfly).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from ..messages import Gradient
+from . import _modal_fast
+from ._element import AbstractElement, Stations
+from ._subsets import modes, with_axis
+
+
+def butterfly(v, dim: int, first_open: bool = False):
+    """Sums and differences of the 2^d corner values of every element: {T: array}.
+
+    The last `dim` axes are space and periodic. With `first_open` the first of them holds one layer of nodes more than
+    there are layers of elements, instead of wrapping around.
+    """
+    parts: dict[tuple[int, ...], Array] = {(): v}
+    for axis in range(dim):
+        nxt = {}
+        for key, value in parts.items():
+            at = value.ndim - dim + axis
+            if axis == 0 and first_open:
+                low = value[(slice(None),) * at + (slice(None, -1),)]
+                high = value[(slice(None),) * at + (slice(1, None),)]
+            else:
+                low, high = value, jnp.roll(value, -1, axis=at)
+            nxt[(*key, 0)] = low + high
+            nxt[(*key, 1)] = high - low
+        parts = nxt
+    return parts
+
+
+def butterfly_transpose(parts, dim: int):
+    """Adjoint of the periodic `butterfly`; absent keys are zero."""
+    for axis in reversed(range(dim)):
+        nxt = {}
+        for key in {k[:axis] for k in parts}:
+            total = None
+            at = axis - dim
+            if (*key, 0) in parts:
+                value = parts[(*key, 0)]
+                total = value + jnp.roll(value, 1, axis=at)
+            if (*key, 1) in parts:
+                value = parts[(*key, 1)]
+                part = jnp.roll(value, 1, axis=at) - value
+                total = part if total is None else total + part
+            nxt[key] = total
+        parts = nxt
+    return parts[()]
+
+
+class ModalElement(AbstractElement):
+    """Q1 element: `order` is the largest |S| kept, d - 1 for full integration and 0 for one point."""
+
+    name: str = eqx.field(static=True)
+    full: bool = eqx.field(static=True)
+    conforming: bool = eqx.field(static=True)
+
+    def stations(self, dim: int):
+        """The monomials S with their weights (1/3)^|S|."""
+        top = dim - 1 if self.full else 0
+        return [(s, 3.0 ** -sum(s)) for s in modes(dim) if sum(s) <= top]
+
+    def gradient(self, u, h, macro=None) -> Stations:
+        return self._gradient(u, u.ndim - 1, h, macro, first_open=False)
+
+    def layer_gradient(self, nodes, dim: int, h, macro, top: int | None = None) -> Stations:
+        """Stations up to |S| = top of elements between layers of nodes (components, batch, layers + 1, ...)."""
+        return self._gradient(nodes, dim, h, macro, first_open=True, top=top)
+
+    def _gradient(self, u, dim, h, macro, first_open, top: int | None = None) -> Stations:
+        scale = [2.0 ** (1 - dim) / h[k] for k in range(dim)]
+        parts = [butterfly(u[c], dim, first_open) for c in range(u.shape[0])]
+        out: Stations = []
+        for s, weight in self.stations(dim):
+            if top is not None and sum(s) > top:
+                continue
+            g: Gradient = {}
+            for c, k in itertools.product(range(u.shape[0]), range(dim)):
+                if not s[k]:
+                    g[c, k] = parts[c][with_axis(s, k)] * scale[k]
+                    if macro is not None and sum(s) == 0:
+                        g[c, k] = g[c, k] + macro[c, k]
+            out.append((weight, g))
+        return out
+
+    def mean_only(self, u, h, macro=None) -> Stations:
+        return self._gradient(u, u.ndim - 1, h, macro, first_open=False, top=0)
+
+    def prepare(self, response, dim: int):
+        return _modal_fast.prepare(response, dim)
+
+    def fast_force(self, prepared, u, h, macro=None):
+        return _modal_fast.force(self, prepared, u, h, macro)
+
+    def divergence(self, stations: Stations, h, like):
+        dim = like.ndim - 1
+        scale = [2.0 ** (1 - dim) / h[k] for k in range(dim)]
+        forces = []
+        for c in range(like.shape[0]):
+            parts: dict = {}
+            for (s, _), (weight, flux) in zip(self.stations(dim), stations, strict=True):
+                for k in range(dim):
+                    if (c, k) in flux:
+                        t = with_axis(s, k)
+                        value = flux[c, k] * (weight * scale[k])
+                        parts[t] = parts[t] + value if t in parts else value
+            forces.append(butterfly_transpose(parts, dim))
+        return jnp.stack(forces)
+
+    def symbol(self, shape, h):
+        sine, cosine = half_angle(shape, h.dtype)
+        if self.full:
+            stiff = [4 * s**2 / h[k] ** 2 for k, s in enumerate(sine)]
+            mass = [1 - (2.0 / 3.0) * s**2 for s in sine]
+            cross = [2 * s * c / h[k] for k, (s, c) in enumerate(zip(sine, cosine, strict=True))]
+            return "tensor", [*stiff, *mass, *cross]
+        waves = []
+        for k in range(len(shape)):
+            factors = [sine[j] if j == k else cosine[j] for j in range(len(shape))]
+            waves.append(math.prod(factors[1:], start=factors[0]) * (2 / h[k]))
+        return "vector", waves
+
+
+def half_angle(shape, dtype):
+    """sin and cos of half the wave angle along each axis of the real FFT's half spectrum, shaped to broadcast."""
+    dim = len(shape)
+    sine, cosine = [], []
+    for k, n in enumerate(shape):
+        index = jnp.arange(n // 2 + 1 if k == dim - 1 else n)
+        # Wave numbers -n/2..n/2: sin(xi/2) is odd, and the products sin * cos need its sign.
+        index = jnp.where(index > n // 2, index - n, index)
+        angle = index.astype(dtype) * (math.pi / n)
+        at = tuple(-1 if j == k else 1 for j in range(dim))
+        # The Nyquist wave has cos(pi/2) = 0 exactly; rounding would leave a mode of one-point elements unsuppressed.
+        nyquist = 2 * jnp.abs(index) == n
+        sine.append(jnp.sin(angle).reshape(at))
+        cosine.append(jnp.where(nyquist, 0, jnp.cos(angle)).astype(dtype).reshape(at))
+    return sine, cosine
+
+
+Q1 = ModalElement(name="q1", full=True, conforming=True)
+Q1R = ModalElement(name="q1r", full=False, conforming=False)

@@ -1,0 +1,125 @@
+"""The discretizations once more, assembled as textbooks do: dense numpy matrices, Gauss points, DFT matrices.
+
+Nothing here comes from the package: voxel tensors are full arrays C[c, k, c', k', voxel...], the gradient at a
+quadrature point is a dense matrix over all nodal values.
+"""
+
+import itertools
+
+import numpy as np
+
+
+def full_stiffness(mandel):
+    """(n, n, *shape) Mandel, n = 6 or 3, to (d, d, d, d, *shape)."""
+    pairs = [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)] if len(mandel) == 6 else [(0, 0), (1, 1), (0, 1)]
+    d = 3 if len(mandel) == 6 else 2
+    out = np.zeros((d, d, d, d, *mandel.shape[2:]))
+    for (i, (a, b)), (j, (c, e)) in itertools.product(enumerate(pairs), repeat=2):
+        value = mandel[i, j] / (np.sqrt(2) ** ((a != b) + (c != e)))
+        for p, q in {(a, b), (b, a)}:
+            for r, s in {(c, e), (e, c)}:
+                out[p, q, r, s] = value
+    return out
+
+
+def full_conductivity(k):
+    """(d, d, *shape) to (1, d, 1, d, *shape)."""
+    return k[None, :, None]
+
+
+def isotropic_stiffness(lam, mu, d):
+    """Fields of Lame parameters to (d, d, d, d, *shape)."""
+    eye = np.eye(d)
+    a = np.einsum("ij,kl->ijkl", eye, eye)
+    b = np.einsum("ik,jl->ijkl", eye, eye) + np.einsum("il,jk->ijkl", eye, eye)
+    return np.multiply.outer(a, lam) + np.multiply.outer(b, mu)
+
+
+def points(element, shape, h):
+    """Quadrature points as (weight, [B_1, ..., B_d]): B_k (voxels, nodes) is d/dx_k of a scalar field at the point."""
+    size, d = int(np.prod(shape)), len(shape)
+    number = np.arange(size).reshape(shape)
+    if element == "fv":
+        rows = []
+        for k in range(d):
+            b = -np.eye(size)
+            b[number.ravel(), np.roll(number, -1, axis=k).ravel()] += 1
+            rows.append(b / h[k])
+        return [(1.0, rows)]
+    if element == "fourier":
+        rows = []
+        for k in range(d):
+            n = shape[k]
+            wave = np.fft.fftfreq(n, 1 / n)
+            wave[2 * np.abs(wave) == n] = 0
+            line = np.fft.ifft(1j * 2 * np.pi * wave[:, None] / (n * h[k]) * np.fft.fft(np.eye(n), axis=0), axis=0).real
+            b = np.ones((1, 1))
+            for j in range(d):
+                b = np.kron(b, line if j == k else np.eye(shape[j]))
+            rows.append(b)
+        return [(1.0, rows)]
+    at = [-1 / np.sqrt(3), 1 / np.sqrt(3)] if element == "q1" else [0.0]
+    out = []
+    for xi in itertools.product(at, repeat=d):
+        rows = [np.zeros((size, size)) for _ in range(d)]
+        for corner in itertools.product((0, 1), repeat=d):
+            node = number
+            for j, bit in enumerate(corner):
+                node = np.roll(node, -bit, axis=j)
+            for k in range(d):
+                slope = 2 / h[k]
+                for j, bit in enumerate(corner):
+                    sign = 1 if bit else -1
+                    slope *= sign / 2 if j == k else (1 + sign * xi[j]) / 2
+                rows[k][number.ravel(), node.ravel()] += slope
+        out.append((1.0 / len(at) ** d, rows))
+    return out
+
+
+def face_moduli(tensor):
+    """Harmonic means on the faces of the finite-volume scheme: diagonal tensors (1, d, 1, d, *shape)."""
+    d = tensor.shape[1]
+    out = np.zeros_like(tensor)
+    for k in range(d):
+        a = tensor[0, k, 0, k]
+        b = np.roll(a, -1, axis=k)
+        with np.errstate(invalid="ignore"):
+            out[0, k, 0, k] = np.where(a + b > 0, 2 * a * b / (a + b), 0)
+    return out
+
+
+def energies(element, tensor, h, fields, macros):
+    """Mean of flux_i . gradient_j for nodal fields (n, c, *shape) and macroscopic gradients (n, c, d)."""
+    n, c, *shape = fields.shape
+    tensor = face_moduli(tensor) if element == "fv" else tensor
+    flat = tensor.reshape(*tensor.shape[:4], -1)
+    total = 0.0
+    for weight, rows in points(element, tuple(shape), h):
+        g = np.stack([fields.reshape(n, c, -1) @ b.T for b in rows], axis=2) + macros[..., None]
+        total = total + weight * np.einsum("ickv,cklmv,jlmv->ij", g, flat, g)
+    return total / flat.shape[-1]
+
+
+def stiffness(element, tensor, h):
+    """Dense (c * nodes, c * nodes) forces of all nodal values, and (c * nodes, c, d) of macro gradients."""
+    shape, c, d = tensor.shape[4:], tensor.shape[0], tensor.shape[1]
+    tensor = face_moduli(tensor) if element == "fv" else tensor
+    size = int(np.prod(shape))
+    flat = tensor.reshape(c, d, c, d, size)
+    k, load = np.zeros((c, size, c, size)), np.zeros((c, size, c, d))
+    for weight, rows in points(element, shape, h):
+        b = np.stack(rows)
+        k += weight * np.einsum("kvn,ckelv,lvm->cnem", b, flat, b, optimize=True)
+        load += weight * np.einsum("kvn,ckelv->cnel", b, flat, optimize=True)
+    return k.reshape(c * size, c * size), load.reshape(c * size, c, d)
+
+
+def effective(element, tensor, h, macros):
+    """Effective energies of the macroscopic gradients by a dense solve (pseudo-inverse)."""
+    k, load = stiffness(element, tensor, h)
+    size = int(np.prod(tensor.shape[4:]))
+    f = np.einsum("nck,ick->ni", load, macros)
+    u = -np.linalg.lstsq(k, f, rcond=1e-11)[0]
+    fields = u.T.reshape(len(macros), tensor.shape[0], *tensor.shape[4:])
+    assert size == fields[0, 0].size
+    return energies(element, tensor, h, fields, macros)

@@ -1,0 +1,8 @@
+"""The verbs that a user meets."""
+
+from ._apply import Applied as Applied
+from ._apply import apply as apply
+from ._describe import describe as describe
+from ._homogenize import Fields as Fields
+from ._homogenize import Homogenized as Homogenized
+from ._homogenize import homogenize as homogenize

@@ -1,0 +1,77 @@
+"""What the verbs check at the door, eagerly and in one place."""
+
+from __future__ import annotations
+
+import difflib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from ..fields import ELEMENTS, Grid
+from ..materials import AbstractLaw
+from ..results import InputError
+from ..rve import Settings
+
+# Below these, rounding of the dtype keeps any solver from the promise.
+_REACHABLE = {"float64": 1e-14, "float32": 1e-6}
+_DEFAULT = {"float64": 1e-6, "float32": 1e-5}
+
+
+def law_dtype(law: AbstractLaw):
+    """Common floating dtype of a law's parameters (labels do not count)."""
+    leaves = [x for x in jax.tree.leaves(law) if jnp.issubdtype(jnp.result_type(x), jnp.floating)]
+    dtype = jnp.result_type(*leaves)
+    if str(dtype) not in _DEFAULT:
+        raise InputError(f"the law's parameters are {dtype}: give float32 or float64")
+    return dtype
+
+
+def solver_settings(dtype, tolerance, field_tolerance, residual_tolerance, max_iterations) -> Settings:
+    """Tolerances with their defaults, refused where the dtype cannot reach them."""
+    name = str(dtype)
+    given = {"tolerance": tolerance, "field_tolerance": field_tolerance, "residual_tolerance": residual_tolerance}
+    for key, value in given.items():
+        if value is None:
+            continue
+        if not 0 < float(value) < 1:
+            raise InputError(f"{key}={value}: give a relative tolerance between 0 and 1")
+        if float(value) < _REACHABLE[name]:
+            remedy = "ask for more, or use float64 (jax_enable_x64)" if name == "float32" else "ask for more"
+            raise InputError(f"{key}={value} is out of reach in {name} (at least {_REACHABLE[name]:g}): {remedy}")
+    if int(max_iterations) < 1:
+        raise InputError(f"max_iterations={max_iterations}: give at least 1")
+    if tolerance is None and residual_tolerance is None:
+        tolerance = _DEFAULT[name]
+    if tolerance is not None:
+        # Who asks for a tight tensor wants its derivatives too, and these are as accurate as the fields. At 1e-6 this
+        # adds nothing; at 1e-12 fields are right to 1e-8.
+        implied = 100 * float(tolerance) ** (5 / 6)
+        field_tolerance = implied if field_tolerance is None else min(float(field_tolerance), implied)
+    as_float = lambda x: None if x is None else float(x)  # noqa: E731
+    return Settings(as_float(tolerance), as_float(field_tolerance), as_float(residual_tolerance), int(max_iterations))
+
+
+def element_named(name: str, physics: str):
+    """The discretization of that name, if it can carry the physics."""
+    if name not in ELEMENTS:
+        near = difflib.get_close_matches(str(name), ELEMENTS, 1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise InputError(f"element={name!r} is unknown{hint}: choose from {', '.join(sorted(ELEMENTS))}")
+    if name == "fv" and physics != "conduction":
+        raise InputError("element='fv' is for conduction only: use 'q1' for elasticity")
+    return ELEMENTS[name]
+
+
+def check_problem(grid: Grid, law: AbstractLaw, boundary) -> None:
+    """Everything that can be said before tracing; traced values are left to the result code."""
+    if not isinstance(law, AbstractLaw):
+        raise InputError(f"law is a {type(law).__name__}: give LinearElastic, LinearConduction or PhaseMixture")
+    if boundary != "periodic":
+        raise InputError(f"boundary={boundary!r} is not available: this version solves 'periodic' cells")
+    if not isinstance(grid.lengths, Tracer):
+        lengths = np.asarray(grid.lengths)
+        if not (np.isfinite(lengths) & (lengths > 0)).all():
+            raise InputError(f"Grid.lengths {tuple(lengths.tolist())}: every length must be finite and positive")
+    law.check()

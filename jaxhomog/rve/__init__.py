@@ -1,0 +1,12 @@
+"""The representative volume element: receives a mean gradient, finds equilibrium, returns a mean flux."""
+
+from .down import load_cases as load_cases
+from .down import macro_gradient as macro_gradient
+from .model import Settings as Settings
+from .model import supports as supports
+from .solve import Evidence as Evidence
+from .solve import effective_tensor as effective_tensor
+from .solve import equilibrium as equilibrium
+from .solve import solve_loads as solve_loads
+from .up import hill_mandel_residual as hill_mandel_residual
+from .up import message_up as message_up

@@ -1,0 +1,77 @@
+"""The linear RVE: a periodic fluctuation u on a grid, gradient macro + B u, energy 1/2 <C : grad : grad>."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from ..fields import AbstractElement
+from ..messages import (
+    AbstractResponse,
+    IsotropicElasticResponse,
+    ScalarConductionResponse,
+)
+
+
+class Settings(NamedTuple):
+    """Static settings of a solve (they are part of the compiled program).
+
+    Args:
+        tolerance: bound of the relative error of the effective tensor, or None.
+        field_tolerance: bound of every field's relative energy-norm error, or None.
+        residual_tolerance: largest ||r||_2 relative to the load's, or None.
+        max_iterations: cap of conjugate gradient iterations per load case.
+    """
+
+    tolerance: float | None
+    field_tolerance: float | None
+    residual_tolerance: float | None
+    max_iterations: int
+
+
+class Reference(NamedTuple):
+    """Homogeneous comparison medium: isotropic moduli, and the smallest eigenvalue of C relative to it.
+
+    `floor` is guaranteed (point by point, hence for the operators too: Ladecky, Pultarova, Zeman 2021, Appl. Math.
+    66:21); 0 where no cheap guarantee is known (voids, anisotropic voxels).
+    """
+
+    moduli: tuple[Array, ...]
+    floor: Array
+
+
+def reference_medium(response: AbstractResponse, mean) -> Reference:
+    """Mean isotropic moduli of the cell; conjugate gradients only feel their ratio."""
+    parts = response.isotropic_part()
+    if len(parts) == 1:
+        (k,) = parts
+        k0 = mean(k)
+        floor = jnp.min(k) / k0 if isinstance(response, ScalarConductionResponse) else jnp.zeros_like(k0)
+        return Reference((k0,), floor)
+    lam, mu = parts
+    dim = mu.ndim
+    lam0, mu0 = mean(lam), mean(mu)
+    if isinstance(response, IsotropicElasticResponse):
+        bulk, bulk0 = lam + 2 * mu / dim, lam0 + 2 * mu0 / dim
+        floor = jnp.minimum(jnp.min(bulk) / bulk0, jnp.min(mu) / mu0)
+    else:
+        floor = jnp.zeros_like(mu0)
+    return Reference((lam0, mu0), jnp.maximum(floor, 0))
+
+
+def scaled(response: AbstractResponse, mean):
+    """The response divided by its mean shear modulus or conductivity, and that number.
+
+    Moduli of 1e11 Pa or conductivities of 1e-12 would overflow or underflow squares in float32.
+    """
+    size = mean(response.isotropic_part()[-1])
+    size = jnp.where(size > 0, size, 1)
+    return jax.tree.map(lambda x: x / size, response), size
+
+
+def supports(element: AbstractElement, response: AbstractResponse) -> bool:
+    """Whether an element can carry a response (finite volumes need scalar conductivities)."""
+    return element.name != "fv" or isinstance(response, ScalarConductionResponse)

@@ -1,0 +1,210 @@
+"""Equilibrium of the linear RVE for a set of load cases, with its implicit derivative."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float
+
+from ..fields import AbstractElement, green_operator, mean_fluxes, pair_energies
+from ..fields._element import axis_mean
+from ..results import SUCCESS
+from ..solvers import StopRule, conjugate_gradients, dot
+from .model import Settings, reference_medium, scaled
+from .up import message_up
+
+
+class Evidence(NamedTuple):
+    """What a solve proves about itself; no entry carries a derivative.
+
+    Args:
+        energies: <flux_i . gradient_j> (n, n).
+        mean_up: mean flux of each load case as a message (n, m).
+        iterations: of each load case.
+        residual: ||r||_2 relative to the load's, from the definition, of each load case.
+        error: bound of the squared energy-norm error of each load case (per volume).
+        code: result code of each load case.
+    """
+
+    energies: Float[Array, "n n"]
+    mean_up: Float[Array, "n m"]
+    iterations: Array
+    residual: Array
+    error: Array
+    code: Array
+
+
+def solve_loads(element: AbstractElement, physics: str, settings: Settings, response, h, macros):
+    """Fluctuations u_i of all load cases, one after the other, and the evidence. Carries no derivative.
+
+    Args:
+        element: discretization.
+        physics: "elasticity" or "conduction".
+        settings: stopping rules.
+        response: per-voxel moduli.
+        h: voxel edges.
+        macros: macroscopic gradients (n, c, d).
+
+    Returns:
+        u (n, c, *shape) with zero mean, `Evidence`.
+    """
+    response, h, macros = lax.stop_gradient((response, h, macros))
+    shape = jax.tree.leaves(response)[0].shape[-h.shape[0] :]
+    size, dtype, n = int(np.prod(shape)), h.dtype, macros.shape[0]
+    # Scaled variables: moduli and spacings of order one. u then comes in units of the mean spacing.
+    moduli, unit = scaled(response, axis_mean)
+    edge = jnp.mean(h)
+    spacing = h / edge
+    voigt = jnp.sqrt(jnp.sum(moduli.mean() ** 2))
+    operators = _Operators(element, moduli, spacing, shape)
+
+    def one(carry, xs):
+        fluctuations, powers = carry
+        i, macro = xs
+        uniform = _voigt_energy(moduli, macro)
+        limits = []
+        if settings.tolerance is not None:
+            # The error matrix of the tensor is positive semi-definite: its norm is at most its trace, shared evenly.
+            limits.append(settings.tolerance * voigt / n)
+        if settings.field_tolerance is not None:
+            limits.append(settings.field_tolerance**2 * uniform)
+        energy = None if not limits else jnp.min(jnp.stack(limits)) * size
+        found = conjugate_gradients(
+            lambda v, on: operators.force(v, on * macro),
+            operators.green,
+            jnp.zeros((macro.shape[0], *shape), dtype),
+            StopRule(energy=energy, residual=settings.residual_tolerance),
+            floor=operators.reference.floor,
+            # A numpy scalar would lift a float32 solve's comparison to float64.
+            noise=16 * float(jnp.finfo(dtype).eps) * math.sqrt(size) * jnp.sqrt(uniform * voigt),
+            max_iterations=settings.max_iterations,
+        )
+        # A lane that broke down keeps a finite field: its code speaks, and 0 * inf must not poison masked gradients.
+        sound = jnp.isfinite(dot(found.x, found.x)) & jnp.isfinite(dot(found.force, found.force))
+        u, force = jnp.where(sound, found.x, 0), jnp.where(sound, found.force, 0)
+        fluctuations = lax.dynamic_update_index_in_dim(fluctuations, u, i, 0)
+        mean = mean_fluxes(element, moduli, u[None], spacing, macro[None])[0]
+        # <flux_i . gradient_j> = <flux_i> . macro_j + u_j . force_i / N, by adjointness; later loads are still zero.
+        row = jnp.sum(mean * macros, axis=(-1, -2)) + lax.map(lambda v: dot(v, force), fluctuations) / size
+        here, known = jnp.arange(n) == i, jnp.arange(n) <= i
+        powers = jnp.where(known[:, None] & here, row[:, None], powers)
+        powers = jnp.where(here[:, None] & known, row, powers)
+        out = (message_up(physics, mean), found.iterations, found.residual, found.error_bound / size, found.code)
+        return (fluctuations, powers), out
+
+    start = (jnp.zeros((n, macros.shape[1], *shape), dtype), jnp.zeros((n, n), dtype))
+    (u, powers), (up, iterations, residual, error, code) = lax.scan(one, start, (jnp.arange(n), macros))
+    return u * edge, Evidence(powers * unit, up * unit, iterations, residual, error * unit, code)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def equilibrium(element, settings: Settings, response, h, macros, u):
+    """`u`, the solution of `solve_loads`, as a function of the problem: the implicit derivative is attached.
+
+    K du = -(dK u + df)
+    """
+    del element, settings, response, h, macros
+    return u
+
+
+@equilibrium.defjvp
+def _equilibrium_jvp(element, settings, primals, tangents):
+    response, h, macros, _ = primals
+    u = equilibrium(element, settings, *primals)
+
+    def forces(response, h, macros):
+        return lax.map(lambda x: element.force(response, x[0], h, x[1]), (u, macros))
+
+    _, load = jax.jvp(forces, (response, h, macros), tangents[:3])
+    return u, lax.map(lambda b: solve_linear(element, settings, response, h, -b), load)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
+def effective_tensor(element, physics: str, settings: Settings, response, h, macros):
+    """C_ij = <flux_i . gradient_j> at equilibrium, with the fluctuations and the evidence (without derivatives).
+
+    At equilibrium the powers are stationary in u, so their derivative is that with respect to moduli and spacings at
+    fixed u (the self-adjoint rule): no further solve. The rule is written with `equilibrium`, so that its own
+    derivative feels the change of u: second derivatives are right too.
+    """
+    u, evidence = solve_loads(element, physics, settings, response, h, macros)
+    return 0.5 * (evidence.energies + evidence.energies.T), u, evidence
+
+
+@effective_tensor.defjvp
+def _effective_jvp(element, physics, settings, primals, tangents):
+    response, h, macros = primals
+    value, u0, evidence = effective_tensor(element, physics, settings, *primals)
+    u = equilibrium(element, settings, response, h, macros, u0)
+    powers = lambda r, spacing, m: pair_energies(element, r, u, spacing, m)  # noqa: E731
+    _, slope = jax.jvp(powers, primals, tangents)
+    still = jax.tree.map(_no_tangent, (u0, evidence))
+    return (value, u0, evidence), (0.5 * (slope + slope.T), *still)
+
+
+def solve_linear(element, settings: Settings, response, h, b):
+    """K x = b for any b in the range, linear in b and differentiable in everything (implicit rule)."""
+    tolerance = settings.residual_tolerance
+    if settings.tolerance is not None:
+        tolerance = 0.1 * math.sqrt(settings.tolerance)
+    if settings.field_tolerance is not None:
+        tolerance = min(tolerance or 1.0, settings.field_tolerance)
+    fixed, edges = lax.stop_gradient((response, h))
+
+    def solve(_, rhs):
+        moduli, unit = scaled(fixed, axis_mean)
+        edge = jnp.mean(edges)
+        operators = _Operators(element, moduli, edges / edge, rhs.shape[1:])
+        # K = K' unit / edge^2 with the scaled operator K'; the load is scaled to norm one.
+        size = jnp.sqrt(dot(rhs, rhs))
+        size = jnp.where(size > 0, size, 1)
+        found = conjugate_gradients(
+            lambda v, on: operators.force(v) - on * (rhs / size),
+            operators.green,
+            rhs,
+            StopRule(relative_energy=tolerance),
+            floor=operators.reference.floor,
+            max_iterations=settings.max_iterations,
+        )
+        # A failed adjoint is NaN, never a plausible number.
+        return jnp.where(found.code == SUCCESS, found.x * (size * edge**2 / unit), jnp.nan)
+
+    return lax.custom_linear_solve(lambda x: element.force(response, x, h), b, solve, solve, symmetric=True)
+
+
+class _Operators:
+    """Operator and preconditioner of one scaled problem."""
+
+    def __init__(self, element, moduli, spacing, shape):
+        self.element, self.spacing = element, spacing
+        self.prepared = element.prepare(moduli, len(shape))
+        self.reference = reference_medium(moduli, axis_mean)
+        self.green = green_operator(element, shape, spacing, self.reference.moduli)
+
+    def force(self, u, macro=None):
+        return self.element.fast_force(self.prepared, u, self.spacing, macro)
+
+
+def _voigt_energy(moduli, macro):
+    """macro . <C> . macro, the energy of the uniform gradient."""
+    g = {(c, k): macro[c, k] for c in range(macro.shape[0]) for k in range(macro.shape[1])}
+    q = jax.tree.map(lambda x: _space_mean(x, macro.shape[1]), moduli).flux(g)
+    return sum(q[key] * g[key] for key in g)
+
+
+def _space_mean(x, dim):
+    for _ in range(dim):
+        x = jnp.mean(x, axis=-1)
+    return x
+
+
+def _no_tangent(x):
+    if jnp.issubdtype(x.dtype, jnp.floating):
+        return jnp.zeros_like(x)
+    return np.zeros(x.shape, jax.dtypes.float0)

@@ -1,0 +1,90 @@
+"""Solutions on disk: one `.npz` of plain arrays and a JSON header; nothing is pickled."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+
+from ..api import Applied, Fields, Homogenized
+from ..materials import Bounds
+from ..results import InputError, Result, Solution
+from ._atomic import replacing
+from ._errors import bad_input, brief
+
+_FORMAT = "jaxhomog solution 1"
+_CLASSES = {"Homogenized": Homogenized, "Applied": Applied, "Bounds": Bounds, "Fields": Fields}
+
+
+def save_solution(path: str | os.PathLike, solution: Solution) -> None:
+    """Write a `Solution` of `homogenize` or `apply` to an `.npz` file.
+
+    Args:
+        path: file to write (replaced as a whole, never half-written).
+        solution: with concrete values.
+
+    Raises:
+        InputError: a solution of another kind.
+    """
+    arrays: dict[str, np.ndarray] = {"code": np.asarray(solution.result.code)}
+    for name, number in solution.stats.items():
+        arrays[f"stats.{name}"] = np.asarray(number)
+    header = {"format": _FORMAT, "value": _pack(solution.value, "value", arrays)}
+    arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+
+def load_solution(path: str | os.PathLike) -> Solution:
+    """Read a `Solution` that `save_solution` wrote.
+
+    Args:
+        path: the `.npz` file.
+
+    Returns:
+        The solution, bit for bit; its arrays have the dtype they were saved with where JAX allows it.
+
+    Raises:
+        InputError: a file that is missing, damaged or not a solution.
+    """
+    if not Path(path).is_file():
+        raise bad_input(path, "is not a file", "give a file that save_solution wrote")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        header = json.loads(arrays.pop("header").tobytes())
+        if header["format"] != _FORMAT:
+            raise KeyError(header["format"])
+        value = _unpack(header["value"], "value", arrays)
+        stats = {k.removeprefix("stats."): jnp.asarray(v) for k, v in arrays.items() if k.startswith("stats.")}
+        return Solution(value, None, Result(jnp.asarray(arrays["code"])), stats)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+        remedy = "give a file that save_solution of this version wrote"
+        raise bad_input(path, f"is not a solution ({brief(error)})", remedy) from None
+
+
+def _pack(node, name: str, arrays: dict[str, np.ndarray]):
+    """Move a value's arrays into `arrays`; return what is left of it as JSON."""
+    if node is None or isinstance(node, str):
+        return node
+    kind = type(node).__name__
+    if kind in _CLASSES:
+        fields = type(node).__dataclass_fields__
+        return {"class": kind, **{f: _pack(getattr(node, f), f"{name}.{f}", arrays) for f in fields}}
+    if not hasattr(node, "dtype"):
+        raise InputError(f"a {kind} cannot be saved: save_solution takes what homogenize and apply return")
+    arrays[name] = np.asarray(node)
+    return {"array": name}
+
+
+def _unpack(node, name: str, arrays):
+    if node is None or isinstance(node, str):
+        return node
+    if "array" in node:
+        return jnp.asarray(arrays[node["array"]])
+    made = {f: _unpack(v, f"{name}.{f}", arrays) for f, v in node.items() if f != "class"}
+    return _CLASSES[node["class"]](**made)

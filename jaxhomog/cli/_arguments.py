@@ -1,0 +1,198 @@
+"""Options of the command line, with help that teaches."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ..io import one_line
+from ..results import InputError
+from ._phases import parse_phase
+from ._values import crop_ranges, integers, numbers
+
+_TOP = """\
+Effective properties of voxel images, with evidence.
+
+  jaxhomog demo
+      a generated example from end to end; look at jaxhomog-demo/report.html
+  jaxhomog homogenize image.npy --phase 0:young=1,poisson=0.3 --phase 1:young=10,poisson=0.2
+      effective stiffness of a labelled image
+  jaxhomog homogenize --help
+      all options, with examples"""
+
+_HOMOGENIZE = """\
+Effective stiffness or conductivity of a periodic cell.
+
+The image's array axis k is direction k + 1. Stiffness is written in engineering Voigt notation, order
+11 22 33 23 13 12 (2-D: 11 22 12, plane strain). Units are yours; nothing is converted.
+
+Examples
+  two phases, labelled 0 and 1
+      jaxhomog homogenize image.npy --phase 0:young=1,poisson=0.3 --phase 1:young=10,poisson=0.2
+  a grey-level scan: voxels above 63 become label 1; label 0 is void
+      jaxhomog homogenize bone.npz --array gray --threshold 63 --voxel-size 0.039 \\
+          --phase 0:young=0,poisson=0 --phase 1:young=10,poisson=0.3
+  diffusion in the pores of a scan
+      jaxhomog homogenize scan.tif --phase 0:conductivity=1 --phase 85:conductivity=0 --phase 170:conductivity=0
+  an EBSD map of cubic crystals (orientations come from the file)
+      jaxhomog homogenize map.ang --phase 1:c11=204.6,c12=137.7,c44=126.2 --phase 2:c11=231.4,c12=134.7,c44=116.4
+  everything in one file
+      jaxhomog homogenize problem.toml
+
+      [cell]
+      image = "image.npy"           # relative to this file
+      voxel_size = 0.5              # or: lengths = [32, 32, 32]
+      [phases.0]
+      young = 1.0
+      poisson = 0.3
+      [phases.1]                    # c11, c12, c44 | stiffness = [21 or 36 numbers] | conductivity
+      young = 10.0
+      poisson = 0.2
+      [solver]
+      tolerance = 1e-6"""
+
+_END = """\
+Exit codes: 0 done, 2 bad input (one line says what and the remedy), 3 not converged, 130 interrupted.
+Compiled programs are kept in the user's cache folder; JAXHOMOG_CACHE names another, or is 'off'."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose every complaint is one line."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(*args, allow_abbrev=False, **kwargs)
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(one_line(f"{message}: see {self.prog} --help"))
+
+
+def _reader(read, *args):
+    """A reader of values as an argparse type that keeps our own message."""
+
+    def convert(text: str):
+        try:
+            return read(*args, text)
+        except InputError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return convert
+
+
+def _one(text: str) -> float:
+    return numbers("value", text, 1)[0]
+
+
+_number = _reader(_one)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    top = _Parser(prog="jaxhomog", description=_TOP, epilog=_END)
+    top.add_argument("--version", action="store_true", help="print the version and stop")
+    verbs = top.add_subparsers(dest="verb", metavar="{homogenize,demo}")
+    run = verbs.add_parser("homogenize", help="effective property of an image", description=_HOMOGENIZE, epilog=_END)
+    run.add_argument("image", metavar="IMAGE | problem.toml", help="a voxel image, or a problem file")
+    cell = run.add_argument_group("the cell")
+    cell.add_argument("--phase", dest="phases", nargs="+", action="extend", metavar="LABEL:KEY=VALUE,...",
+                      help="properties of a label: young,poisson | c11,c12,c44 (cubic) | stiffness (21 or 36 Voigt"
+                      " numbers, row by row) | conductivity (one number, d on the diagonal, or a matrix)")  # fmt: skip
+    cell.add_argument("--threshold", nargs="+", metavar="T",
+                      help="grey levels become labels: the number of thresholds that a voxel exceeds")  # fmt: skip
+    cell.add_argument("--crop", type=_reader(crop_ranges, "--crop"), metavar="A:B,C:D,E:F",
+                      help="keep voxels A to B - 1 of axis 0, and so on; ':' keeps a whole axis")  # fmt: skip
+    cell.add_argument("--coarsen", type=_reader(integers, "--coarsen"), metavar="N",
+                      help="blocks of N voxels become one (majority; mean before --threshold)")  # fmt: skip
+    cell.add_argument("--voxel-size", type=_reader(numbers, "--voxel-size"), metavar="H",
+                      help="edge of a voxel, one number or one per axis, where the file does not say")  # fmt: skip
+    cell.add_argument("--lengths", type=_reader(numbers, "--lengths"), metavar="L",
+                      help="edges of the box instead, before cropping")  # fmt: skip
+    cell.add_argument("--dataset", metavar="PATH", help="dataset of a .h5 file")
+    cell.add_argument("--array", metavar="NAME", help="array of a .npz or .vti file")
+    cell.add_argument("--shape", type=_reader(integers, "--shape"), metavar="NXxNYxNZ", help="shape of a .raw file")
+    cell.add_argument("--dtype", metavar="TYPE", help="element type of a .raw file, e.g. uint8 or '>u2'")
+    solve = run.add_argument_group("the solution")
+    solve.add_argument("--element", metavar="NAME", help="q1 (default), q1r, fourier, or fv (conduction)")
+    solve.add_argument("--tolerance", type=_number, metavar="TOL",
+                       help="relative error left in the tensor (default 1e-6; float32: 1e-5)")  # fmt: skip
+    solve.add_argument("--field-tolerance", type=_number, metavar="TOL", help="the same for the fields")
+    solve.add_argument("--residual-tolerance", type=_number, metavar="TOL", help="the classical rule instead")
+    solve.add_argument("--max-iterations", type=int, metavar="N", help="cap of iterations per load case")
+    solve.add_argument("--precision", metavar="float32|float64", help="default float64")
+    load = run.add_argument_group("the load behind the fields (default: direction 1 stretched, or a gradient along it)")
+    for name, what in (("strain", "engineering Voigt"), ("stress", "Voigt"), ("gradient", ""), ("flux", "")):
+        load.add_argument(f"--{name}", type=_reader(numbers, f"--{name}"), metavar="N,N,...",
+                          help=f"macroscopic {name}{', ' if what else ''}{what}")  # fmt: skip
+    _output_options(run)
+    demo = verbs.add_parser(
+        "demo", help="a generated example from end to end", epilog=_END,
+        description="A random composite of overlapping stiff spheres, generated, homogenized and reported.",
+    )  # fmt: skip
+    demo.add_argument("--size", type=int, default=32, metavar="N", help="voxels along each axis (default 32)")
+    _output_options(demo)
+    return top
+
+
+def _output_options(run: argparse.ArgumentParser) -> None:
+    out = run.add_argument_group("the output")
+    out.add_argument("--output", type=Path, metavar="DIR", help="folder to write (default ./<stem>-jaxhomog)")
+    out.add_argument("--json", action="store_true", help="print result.json, and nothing else, on standard output")
+    out.add_argument("--fields", default="vti", metavar="vti|h5|none", help="file of the fields (default vti)")
+    out.add_argument("--no-report", action="store_true", help="write no report.html")
+    out.add_argument("--no-cache", action="store_true", help="do not keep compiled programs for the next run")
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The command line's words as values.
+
+    Args:
+        argv: words after the program's name.
+
+    Raises:
+        InputError: one line; an unknown option names the nearest known one.
+    """
+    top = parser()
+    options, rest = top.parse_known_args(_joined(argv))
+    if rest:
+        known = [word for action in _actions(top, options.verb) for word in action.option_strings]
+        near = difflib.get_close_matches(rest[0].partition("=")[0], known, 1, 0.5)
+        hint = f"did you mean {near[0]}?" if near and rest[0].startswith("-") else "see --help"
+        raise InputError(one_line(f"unknown argument {rest[0][:80]!r}: {hint}"))
+    if options.verb == "homogenize":
+        if options.phases is not None:
+            options.phases = _phases(options.phases)
+        if options.threshold is not None:
+            options.threshold = numbers("--threshold", options.threshold)
+    if options.verb and options.fields not in ("vti", "h5", "none"):
+        raise InputError(one_line(f"--fields {options.fields[:40]!r} is unknown: choose vti, h5 or none"))
+    return options
+
+
+def _phases(texts: list[str]) -> dict[int, dict[str, list[float]]]:
+    out: dict[int, dict[str, list[float]]] = {}
+    for text in texts:
+        label, values = parse_phase(text)
+        if label in out:
+            raise InputError(f"--phase {label} is given twice: give every label once")
+        out[label] = values
+    return out
+
+
+def _actions(top: argparse.ArgumentParser, verb: str | None):
+    choices = next(a for a in top._actions if isinstance(a, argparse._SubParsersAction)).choices
+    return (choices[verb] if verb else top)._actions
+
+
+def _joined(argv: Sequence[str]) -> list[str]:
+    """`--strain -1,0,0` as `--strain=-1,0,0`: argparse takes "-1,0,0" for an option."""
+    out: list[str] = []
+    for word in argv:
+        if re.match(r"-[\d.]", word) and out and re.fullmatch(r"--[a-z-]+", out[-1]) and out[-1] != "--":
+            out[-1] += f"={word}"
+        else:
+            out.append(word)
+    return out

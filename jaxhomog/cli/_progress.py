@@ -1,0 +1,42 @@
+"""What a user sees while the program works: lines on standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from ..io import one_line
+
+
+class Progress:
+    """Progress and warnings; the warnings are kept for the report."""
+
+    def __init__(self) -> None:
+        self.start = time.perf_counter()
+        self.warnings: list[str] = []
+
+    @property
+    def seconds(self) -> float:
+        """Wall seconds since the start."""
+        return time.perf_counter() - self.start
+
+    def say(self, text: str) -> None:
+        """One line about what is going on."""
+        put(f"[{self.seconds:6.1f} s] {text}")
+
+    def warn(self, text: str) -> None:
+        """One line about something decided, ignored or doubtful."""
+        self.warnings.append(one_line(text))
+        put(f"jaxhomog: warning: {text}")
+
+
+def put(text: str) -> None:
+    """One printable line on standard error, whatever its encoding."""
+    stream = sys.stderr
+    line = one_line(text)
+    encoding = getattr(stream, "encoding", None) or "ascii"
+    try:
+        stream.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        stream.flush()
+    except (OSError, ValueError):  # a closed terminal is no reason to fail
+        pass

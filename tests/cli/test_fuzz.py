@@ -1,0 +1,32 @@
+"""A few hundred damaged problems: each ends in a valid result or in one line (10,000 in experiments/)."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "experiments" / "fuzz_problems.py"
+
+
+@pytest.mark.slow
+def test_every_case_ends_as_claimed(monkeypatch):
+    monkeypatch.setenv("JAXHOMOG_CACHE", "off")
+    endings = runpy.run_path(str(SCRIPT))["campaign"](300, seed=1)
+    assert endings["valid result"] > 20 and endings["one line"] > 100
+    assert set(endings) <= {"valid result", "one line", "help"} or any(e.startswith("not conv") for e in endings)
+
+
+def test_the_fuzzer_sees_a_traceback_and_a_partial_folder(monkeypatch):
+    """A blind fuzzer would pass everything."""
+    script = runpy.run_path(str(SCRIPT))
+
+    def broken(words):
+        Path("left-behind").mkdir()
+        return 2
+
+    monkeypatch.setitem(script["run_case"].__globals__, "main", broken)
+    with pytest.raises(AssertionError):
+        script["run_case"](0)
+    monkeypatch.setitem(script["run_case"].__globals__, "main", lambda words: 1)
+    with pytest.raises(AssertionError):
+        script["run_case"](0)

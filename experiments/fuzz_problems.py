@@ -1,0 +1,197 @@
+"""Claim: every problem file and image ends in a valid result or in one line with exit code 2 (or 3 with a result).
+
+Run `python experiments/fuzz_problems.py [cases] [seed]`; default 10,000 cases on tiny images. A case is a valid problem
+with up to three things damaged in it: words of the command line, lines and values of the problem file, bytes of the
+image. No traceback, no hang, no partial folder. Prints the count of every kind of ending and the slowest case.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import io
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from jaxhomog.cli import main
+
+LIMIT = 120  # seconds of one case; the first of a kind compiles
+STRANGE = (
+    "0", "-1", "1e300", "-1e-300", "nan", "inf", "''", "'x'", "[]", "[1, 2]", "[[1], [2, 3]]", "true", "1979-05-27",
+    "{}", "99999999999999999999", "1e999", "'\\u0000'", "{a = 1}", "[1, 'x']", "0.5", "1e-30", "'../cell.npy'", "'/'",
+    "0x7f",
+)  # fmt: skip
+KEYS = (
+    "young", "poisson", "c11", "conductivity", "stiffness", "image", "lengths", "voxel_size", "threshold", "crop",
+    "coarsen", "dataset", "array", "shape", "dtype", "kind", "element", "boundary", "tolerance", "max_iterations",
+    "precision", "name", "yung", "", "\u00e9",
+)  # fmt: skip
+WORDS = (
+    "--json", "--crop", "0:2,:", "--coarsen", "2", "--threshold", "0.5", "--voxel-size", "-3", "--lengths", "nan",
+    "--element", "q9", "--tolerance", "1e-40", "--precision", "float16", "--phase", "7:young=1,poisson=0.2", "::",
+    "--fields", "h5", "--strain", "1,0,0", "--output", "no/where", "--nonsense", "\udcff", "--", "", "-1,2",
+)  # fmt: skip
+LAWS = (
+    {0: "young = 1\npoisson = 0.3\n", 1: "young = {x}\npoisson = 0.2\n"},
+    {0: "c11 = 3\nc12 = 1\nc44 = 1\n", 1: "young = {x}\npoisson = 0.2\n"},
+    {0: "conductivity = 1\n", 1: "conductivity = {x}\n"},
+    {0: "conductivity = [1, 2]\n", 1: "conductivity = {x}\n"},
+)
+
+
+def write_image(rng: np.random.Generator) -> str:
+    """A tiny image, sometimes of a wrong kind, sometimes with damaged bytes; its name."""
+    labels = rng.integers(0, 2, (4, 3))
+    labels[0, 0], labels[-1, -1] = 0, 1
+    kind = rng.integers(0, 10)
+    if kind == 0:
+        strange = (
+            np.zeros(3), np.zeros((0, 2)), np.zeros((2, 2), complex), labels + 0.25, labels * np.nan, labels * 2**40,
+            np.array("text"), labels[None, None], labels - 5, labels.astype(bool),
+        )  # fmt: skip
+        np.save("cell.npy", strange[rng.integers(len(strange))])
+    elif kind == 1:
+        np.savez("cell.npz", cell=labels)
+        return "cell.npz" if rng.random() < 0.5 else damaged("cell.npz", rng)
+    elif kind == 2:
+        return ("none.npy", ".", "cell.xyz", "cell", "")[rng.integers(5)]
+    else:
+        np.save("cell.npy", labels.astype(("u1", "i4", ">i2", "f8", "i8")[rng.integers(5)]))
+    return damaged("cell.npy", rng) if rng.random() < 0.2 else "cell.npy"
+
+
+def damaged(name: str, rng: np.random.Generator) -> str:
+    """The file with some bytes changed, cut off or added."""
+    data = bytearray(Path(name).read_bytes())
+    for _ in range(rng.integers(1, 6)):
+        data[rng.integers(len(data))] = rng.integers(256)
+    cut = rng.random()
+    Path(name).write_bytes(data[: rng.integers(len(data))] if cut < 0.3 else data + b"x" * int(5 * (cut > 0.9)))
+    return name
+
+
+def problem_text(image: str, rng: np.random.Generator) -> str:
+    """A problem file with up to three damages."""
+    laws = LAWS[rng.integers(len(LAWS))]
+    value = (10, 0.5, 2.0, 1e6, 0)[rng.integers(5)]
+    lines = ["[cell]", f"image = {json.dumps(image)}", "voxel_size = 0.5"]
+    for label, law in laws.items():
+        lines += [f"[phases.{label}]", *law.format(x=value).splitlines()]
+    lines += ["[solver]", "element = 'q1'"]
+    for _ in range(rng.choice(4, p=(0.35, 0.35, 0.2, 0.1))):
+        at = int(rng.integers(len(lines)))
+        key, equals, _ = lines[at].partition(" = ")
+        action = rng.integers(6)
+        if action == 0:
+            del lines[at]
+        elif action == 1 and equals:
+            lines[at] = f"{key} = {STRANGE[rng.integers(len(STRANGE))]}"
+        elif action == 2:
+            lines.insert(at, f"{KEYS[rng.integers(len(KEYS))]} = {STRANGE[rng.integers(len(STRANGE))]}")
+        elif action == 3:
+            lines[at] = "".join(c for c in lines[at] if rng.random() > 0.15)
+        elif action == 4:
+            lines.insert(
+                at, f"[{('load', 'physics', 'phases.x', 'phases.2', 'cell.x', 'solver', '')[rng.integers(7)]}]"
+            )
+        else:
+            lines.insert(at, lines[int(rng.integers(len(lines)))])
+        lines = lines or [""]
+    return "\n".join(lines) + "\n"
+
+
+def make_case(rng: np.random.Generator) -> list[str]:
+    """Files in the current folder, and the words of a call."""
+    Path("problem.toml").write_text(problem_text(write_image(rng), rng), encoding="utf-8")
+    words = ["homogenize", "problem.toml", "--no-report"]
+    if rng.random() > 0.1:
+        words += ["--fields", "none"]
+    if rng.random() < 0.25:
+        for _ in range(rng.integers(1, 3)):
+            words.insert(int(rng.integers(len(words) + 1)), WORDS[rng.integers(len(WORDS))])
+    return words
+
+
+def run_case(seed: int) -> tuple[str, float]:
+    """One case in a folder of its own.
+
+    Returns:
+        How it ended, and its seconds.
+
+    Raises:
+        AssertionError: it did not end as claimed.
+    """
+    here, start = os.getcwd(), time.perf_counter()
+    out, err = io.StringIO(), io.StringIO()
+    with tempfile.TemporaryDirectory(prefix="fuzz-problems-") as folder:
+        os.chdir(folder)
+        try:
+            words = make_case(np.random.default_rng(seed))
+            before = sorted(os.listdir())
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                code = main(words)
+            new = sorted(set(os.listdir()) - set(before))
+            story = f"case {seed}: {words}\n{err.getvalue()}"
+            assert "Traceback" not in err.getvalue(), story
+            errors = [s for s in err.getvalue().splitlines() if s.startswith("jaxhomog: error: ")]
+            if code == 0 and not new:
+                assert "usage" in out.getvalue() or "jaxhomog" in out.getvalue(), story  # --help and alike
+                return "help", time.perf_counter() - start
+            if code == 2:
+                other = [s for s in err.getvalue().splitlines() if not s.startswith(("[", "jaxhomog: "))]
+                assert len(errors) == 1 and not new and not other, story
+                return "one line", time.perf_counter() - start
+            assert code in (0, 3) and len(new) == 1 and len(errors) == (code == 3), f"{code} {new} {story}"
+            found = json.loads(Path(new[0], "result.json").read_text(encoding="utf-8"), parse_constant=_refuse)
+            assert found["converged"] is (code == 0) and (found["effective"] is None) is (code == 3), story
+            if code == 0:
+                assert np.isfinite(np.asarray(found["effective"], float)).all(), story
+            return ("valid result" if code == 0 else f"not converged: {found['result']}"), time.perf_counter() - start
+        finally:
+            os.chdir(here)
+
+
+def _refuse(word: str) -> None:
+    raise AssertionError(f"result.json holds {word}")
+
+
+def _hang(*_):
+    raise AssertionError(f"a case took more than {LIMIT} s")
+
+
+def campaign(cases: int, seed: int = 0) -> collections.Counter:
+    """Many cases.
+
+    Returns:
+        How often each ending occurred.
+    """
+    endings: collections.Counter = collections.Counter()
+    slowest = (0.0, 0)
+    before = signal.signal(signal.SIGALRM, _hang)
+    try:
+        for k in range(cases):
+            signal.alarm(LIMIT)
+            ending, seconds = run_case(seed * 1_000_003 + k)
+            endings[ending] += 1
+            slowest = max(slowest, (seconds, k))
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+    print(
+        f"{cases} cases, seed {seed}: all ended as claimed; slowest {slowest[0]:.1f} s (case {slowest[1]}, compiling)"
+    )
+    for ending, count in endings.most_common():
+        print(f"  {ending:32} {count}")
+    return endings
+
+
+if __name__ == "__main__":
+    numbers = [int(a) for a in sys.argv[1:]]
+    campaign(*(numbers or [10_000]))

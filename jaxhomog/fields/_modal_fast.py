@@ -25,6 +25,9 @@ from ._subsets import with_axis
 
 # Elements per chunk: large enough to hide the cost of starting some forty loops, small enough for the caches.
 _CHUNK = 8192
+# Lengths of the heavy loops are multiples of this: XLA splits such a loop among the cores, and where it does not split
+# evenly the test for the end stays in the loop, which is then not vectorized.
+_WHOLE = 256
 
 
 def _strides(shape):
@@ -33,33 +36,29 @@ def _strides(shape):
     return [int(np.prod(padded[k + 1 :])) for k in range(len(shape))]
 
 
-def _wrap(x, dim):
-    """Pad the last `dim` axes by one periodic layer on each side."""
-    for axis in range(-dim, 0):
-        first, last = lax.slice_in_dim(x, 0, 1, axis=axis), lax.slice_in_dim(x, -1, None, axis=axis)
-        x = jnp.concatenate([last, x, first], axis=axis)
-    return x
-
-
 def _chunks(shape):
     """Elements per chunk and number of chunks that cover all elements of the padded box."""
-    elements = (shape[0] + 1) * _strides(shape)[0]
+    stride = _strides(shape)
+    elements, ahead = (shape[0] + 1) * stride[0], sum(stride[1:])
     if jax.default_backend() != "cpu":
         return elements, 1
     # Chunks of equal size, not above the target by more than rounding.
     number = max(1, round(elements / _CHUNK))
-    return -(-elements // number), number
+    return -(-(-(-elements // number) + ahead) // _WHOLE) * _WHOLE - ahead, number
 
 
 def _flatten(x, dim):
-    """Wrap and flatten space; pad both ends so that every chunk's offsets stay inside."""
-    shape = x.shape[-dim:]
-    stride = _strides(shape)
-    ahead, origin = sum(stride[1:]), sum(stride)
+    """Wrap space periodically and flatten it, with empty layers at both ends for the chunks' offsets."""
+    shape, stride = x.shape[-dim:], _strides(x.shape[-dim:])
     size, number = _chunks(shape)
-    flat = _wrap(x, dim).reshape(*x.shape[:-dim], -1)
-    tail = max(0, size * number + origin - flat.shape[-1])
-    return jnp.pad(flat, [(0, 0)] * (flat.ndim - 1) + [(ahead, tail)])
+    behind = max(1, -(-(size * number + stride[0]) // stride[0]) - (shape[0] + 1))
+    for axis in range(-1, -dim - 1, -1):
+        parts = [lax.slice_in_dim(x, -1, None, axis=axis), x, lax.slice_in_dim(x, 0, 1, axis=axis)]
+        if axis == -dim:
+            empty = lambda n: jnp.zeros((*x.shape[:-dim], n, *x.shape[1 - dim :]), x.dtype)  # noqa: B023, E731
+            parts = [empty(1), *parts, empty(behind)]
+        x = jnp.concatenate(parts, axis=axis)
+    return x.reshape(*x.shape[:-dim], -1)
 
 
 def prepare(response, dim):
@@ -90,10 +89,14 @@ def _edge_sums(u, stride, length):
     return parts
 
 
-def _fluxes(element, response, sums, macro, h, stride, length):
-    """Corner-mode forces {(T, c): array} of a chunk, from the edge sums of each component."""
+def _fluxes(element, response, sums, numbers, with_macro, stride, length):
+    """Corner-mode forces {(T, c): array} of a chunk, from the edge sums of each component.
+
+    `numbers` holds the d scales of the gradient, then the macroscopic gradient: one array, because LLVM gives up on
+    vectorizing a loop that reads from more than eight.
+    """
     dim = len(stride)
-    scale = [2.0 ** (1 - dim) / h[k] for k in range(dim)]
+    number = lambda i: lax.index_in_dim(numbers, i, keepdims=False)  # noqa: E731
     coefficient = []
     for parts in sums:
         full = {}
@@ -107,34 +110,25 @@ def _fluxes(element, response, sums, macro, h, stride, length):
         g = {}
         for c, k in itertools.product(range(len(sums)), range(dim)):
             if not s[k]:
-                g[c, k] = coefficient[c][with_axis(s, k)] * scale[k]
-                if macro is not None and sum(s) == 0:
-                    g[c, k] = g[c, k] + macro[c, k]
+                g[c, k] = coefficient[c][with_axis(s, k)] * number(k)
+                if with_macro and sum(s) == 0:
+                    g[c, k] = g[c, k] + number(dim + c * dim + k)
         for (c, k), q in response.flux(g).items():
             t = with_axis(s, k)
-            value = q * (weight * scale[k])
+            value = q * (weight * number(k))
             out[t, c] = out[t, c] + value if (t, c) in out else value
     return out
 
 
-def _assemble(fluxes, components, side, stride, count):
-    """Forces on the nodes at the near (side 0) or far (side 1) end, along axis 0, of the elements of a chunk."""
-    ahead, forces = sum(stride[1:]), []
-    for c in range(components):
-        out = None
-        for corner in itertools.product((0, 1), repeat=len(stride) - 1):
-            start = ahead - sum(o * s for o, s in zip(corner, stride[1:], strict=True))
-            for (t, component), v in fluxes.items():
-                if component != c:
-                    continue
-                part = lax.slice(v, (start,), (start + count,))
-                minus = sum(1 for bit, o in zip(t, (side, *corner), strict=True) if bit and not o) % 2
-                if out is None:
-                    out = -part if minus else part
-                else:
-                    out = out - part if minus else out + part
-        forces.append(out)
-    return forces
+def _gather(parts, step):
+    """What the elements i and i - step give to node i: the last bit of every mode is summed out."""
+    out = {}
+    for (t, c), v in parts.items():
+        size = v.shape[0] - step
+        before, here = lax.slice(v, (0,), (size,)), lax.slice(v, (step,), (step + size,))
+        part = before - here if t[-1] else before + here
+        out[t[:-1], c] = out[t[:-1], c] + part if (t[:-1], c) in out else part
+    return out
 
 
 def force(element, prepared, u, h, macro=None):
@@ -156,41 +150,43 @@ def force(element, prepared, u, h, macro=None):
     ahead, origin = sum(stride[1:]), sum(stride)
     count, number = _chunks(shape)
     length = count + ahead
-    keys: list = []
     # Spacings are positive, which XLA cannot know.
     always = h[0] > 0
     flat = _flatten(u, dim)
+    numbers = 2.0 ** (1 - dim) / h
+    if macro is not None:
+        numbers = jnp.concatenate([numbers, macro.ravel()])
 
     def chunk(base):
-        """Forces that the elements base, ..., base + count exert at their near and far nodes."""
-        nodes = [lax.dynamic_slice(flat, (c, base), (1, length + origin)).reshape(-1) for c in range(components)]
-        moduli = jax.tree.map(lambda x: lax.dynamic_slice_in_dim(x, base, length, axis=-1), prepared)
+        """Forces (sum, difference) that the elements base, ..., base + count exert at their ends along axis 0."""
+        first = base + stride[0] - ahead  # past the empty layer, and the offsets that reach back
+        nodes = [lax.dynamic_slice(flat, (c, first), (1, length + origin)).reshape(-1) for c in range(components)]
+        moduli = jax.tree.map(lambda x: lax.dynamic_slice_in_dim(x, first, length, axis=-1), prepared)
         sums = _separate(always, lambda v: [_edge_sums(x, stride, length) for x in v], nodes)
-
-        def fluxes(sums, moduli, macro, h):
-            out = _fluxes(element, moduli, sums, macro, h, stride, length)
-            keys[:] = list(out)
-            return list(out.values())
-
-        values = _separate(always, fluxes, sums, moduli, macro, h)
-
-        def assemble(values):
-            named = dict(zip(keys, values, strict=True))
-            return [_assemble(named, components, side, stride, count) for side in (0, 1)]
-
-        return _separate(always, assemble, values)
+        parts = _separate(
+            always,
+            lambda *a: _fluxes(element, *a, macro is not None, stride, length),
+            moduli,
+            sums,
+            numbers,
+        )
+        for step in reversed(stride[1:]):
+            parts = _separate(always, lambda p, step=step: _gather(p, step), parts)
+        return [(parts[(0,), c], parts[(1,), c]) for c in range(components)]
 
     def body(i, out):
         base = i * count
-        near, far = chunk(base)
+        forces = chunk(base)
         # Every node receives its far share once, before its near share.
-        out = [lax.dynamic_update_slice(o, f, (base + stride[0],)) for o, f in zip(out, far, strict=True)]
-        near = [lax.dynamic_slice(o, (base,), (count,)) + f for o, f in zip(out, near, strict=True)]
-        return [lax.dynamic_update_slice(o, f, (base,)) for o, f in zip(out, near, strict=True)]
+        for c, (both, rest) in enumerate(forces):
+            out = lax.dynamic_update_slice(out, (both + rest)[None], (c, base + stride[0]))
+            near = lax.dynamic_slice(out, (c, base), (1, count)) + (both - rest)
+            out = lax.dynamic_update_slice(out, near, (c, base))
+        return out
 
     padded = tuple(n + 2 for n in shape)
-    total = max(int(np.prod(padded)), count * number + stride[0])
-    out = [jnp.zeros(total, u.dtype)] * components
+    layers = max(padded[0], -(-(count * number) // stride[0]) + 1)
+    out = jnp.zeros((components, layers * stride[0]), u.dtype)
     out = body(0, out) if number == 1 else lax.fori_loop(0, number, body, out)
-    inside = tuple(slice(1, -1) for _ in shape)
-    return jnp.stack([f[: int(np.prod(padded))].reshape(padded)[inside] for f in out])
+    inside = tuple(slice(1, n + 1) for n in shape)
+    return out.reshape(components, layers, *padded[1:])[(slice(None), *inside)]

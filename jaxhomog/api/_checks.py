@@ -28,7 +28,7 @@ def law_dtype(law: AbstractLaw):
     return dtype
 
 
-def solver_settings(dtype, tolerance, field_tolerance, residual_tolerance, max_iterations) -> Settings:
+def solver_settings(dtype, tolerance, field_tolerance, residual_tolerance, max_iterations, devices=1) -> Settings:
     """Tolerances with their defaults, refused where the dtype cannot reach them."""
     name = str(dtype)
     given = {"tolerance": tolerance, "field_tolerance": field_tolerance, "residual_tolerance": residual_tolerance}
@@ -50,7 +50,19 @@ def solver_settings(dtype, tolerance, field_tolerance, residual_tolerance, max_i
         implied = 100 * float(tolerance) ** (5 / 6)
         field_tolerance = implied if field_tolerance is None else min(float(field_tolerance), implied)
     as_float = lambda x: None if x is None else float(x)  # noqa: E731
-    return Settings(as_float(tolerance), as_float(field_tolerance), as_float(residual_tolerance), int(max_iterations))
+    tolerances = (as_float(tolerance), as_float(field_tolerance), as_float(residual_tolerance))
+    return Settings(*tolerances, int(max_iterations), _devices(devices))
+
+
+def _devices(number) -> int:
+    if int(number) < 1:
+        raise InputError(f"devices={number}: give at least 1")
+    # One device needs no look at how many there are, which would start a backend.
+    if int(number) > 1 and int(number) > jax.device_count():
+        raise InputError(
+            f"devices={number}, but JAX has {jax.device_count()}: give fewer, or on a CPU set jax_num_cpu_devices first"
+        )
+    return int(number)
 
 
 def element_named(name: str, physics: str):

@@ -118,6 +118,7 @@ def homogenize(
     field_tolerance: float | None = None,
     residual_tolerance: float | None = None,
     max_iterations: int = 2000,
+    devices: int = 1,
 ) -> Solution:
     """Effective stiffness or conductivity of a periodic cell.
 
@@ -143,6 +144,8 @@ def homogenize(
             sensitivities.
         residual_tolerance: the classical rule max ||r||_2 / ||r at u = 0||_2; given alone it replaces `tolerance`.
         max_iterations: cap of iterations per load case.
+        devices: spread the load cases over that many of `jax.devices()`. XLA keeps one core of a CPU busy with most of
+            this work: `jax.config.update("jax_num_cpu_devices", 2)`, before JAX starts, makes two devices of two cores.
 
     Returns:
         `Solution`: value `Homogenized`; stats iterations, iterations_per_load, residual, residual_per_load,
@@ -160,7 +163,7 @@ def homogenize(
     if bounds:
         raise InputError("bounds=True: guaranteed two-sided bounds are not available in this version; leave it False")
     dtype = law_dtype(law)
-    settings = solver_settings(dtype, tolerance, field_tolerance, residual_tolerance, max_iterations)
+    settings = solver_settings(dtype, tolerance, field_tolerance, residual_tolerance, max_iterations, devices)
     value, code, stats = _homogenize(grid, law, element_named(element, law.physics), settings, bool(fields))
     solution = Solution(value, None, Result(code), stats)
     return throw_if_failed(solution, "homogenize") if throw else solution

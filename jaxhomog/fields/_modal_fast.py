@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.extend.core import jaxpr_as_fun
 
 from ._subsets import with_axis
 
@@ -43,8 +44,9 @@ def _chunks(shape):
     if jax.default_backend() != "cpu":
         return elements, 1
     # Chunks of equal size, not above the target by more than rounding.
-    number = max(1, round(elements / _CHUNK))
-    return -(-(-(-elements // number) + ahead) // _WHOLE) * _WHOLE - ahead, number
+    size = -(-elements // max(1, round(elements / _CHUNK)))
+    size = -(-(size + ahead) // _WHOLE) * _WHOLE - ahead
+    return size, -(-elements // size)
 
 
 def _flatten(x, dim):
@@ -66,11 +68,19 @@ def prepare(response, dim):
     return jax.tree.map(lambda x: _flatten(x, dim), response)
 
 
+def _surely():
+    """True, by a loop that XLA does not evaluate ahead. Not by data, which vmap would make different in every lane."""
+    return lax.while_loop(lambda n: n < 3, lambda n: n * n + 1, jnp.asarray(1, jnp.int32)) > 0
+
+
 def _separate(always, function, *args):
     """function(*args), kept apart from its surroundings by a conditional that always takes this branch."""
-    out = jax.eval_shape(function, *args)
-    blank = lambda *_: jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), out)  # noqa: E731
-    return lax.cond(always, function, blank, *args)
+    # Traced once: the other branch needs the shapes of this one.
+    traced, out = jax.make_jaxpr(function, return_shape=True)(*args)
+    leaves, structure = jax.tree.flatten(out)
+    blank = lambda *_: [jnp.zeros(s.shape, s.dtype) for s in leaves]  # noqa: E731
+    found = lax.cond(always, jaxpr_as_fun(traced), blank, *jax.tree.leaves(args))
+    return jax.tree.unflatten(structure, found)
 
 
 def _edge_sums(u, stride, length):
@@ -150,8 +160,7 @@ def force(element, prepared, u, h, macro=None):
     ahead, origin = sum(stride[1:]), sum(stride)
     count, number = _chunks(shape)
     length = count + ahead
-    # Spacings are positive, which XLA cannot know.
-    always = h[0] > 0
+    always = _surely()
     flat = _flatten(u, dim)
     numbers = 2.0 ** (1 - dim) / h
     if macro is not None:

@@ -24,12 +24,14 @@ class Settings(NamedTuple):
         field_tolerance: bound of every field's relative energy-norm error, or None.
         residual_tolerance: largest ||r||_2 relative to the load's, or None.
         max_iterations: cap of conjugate gradient iterations per load case.
+        devices: number of devices over which load cases are spread.
     """
 
     tolerance: float | None
     field_tolerance: float | None
     residual_tolerance: float | None
     max_iterations: int
+    devices: int = 1
 
 
 class Reference(NamedTuple):

@@ -40,13 +40,13 @@ class Evidence(NamedTuple):
     code: Array
 
 
-def solve_loads(element: AbstractElement, physics: str, settings: Settings, response, h, macros):
-    """Fluctuations u_i of all load cases, one after the other, and the evidence. Carries no derivative.
+def solve_loads(element, physics: str, settings: Settings, response, h, macros):
+    """Fluctuations u_i of all load cases, and the evidence. Carries no derivative.
 
     Args:
         element: discretization.
         physics: "elasticity" or "conduction".
-        settings: stopping rules.
+        settings: stopping rules; with `settings.devices` > 1 the load cases are spread over devices.
         response: per-voxel moduli.
         h: voxel edges.
         macros: macroscopic gradients (n, c, d).
@@ -55,52 +55,111 @@ def solve_loads(element: AbstractElement, physics: str, settings: Settings, resp
         u (n, c, *shape) with zero mean, `Evidence`.
     """
     response, h, macros = lax.stop_gradient((response, h, macros))
-    shape = jax.tree.leaves(response)[0].shape[-h.shape[0] :]
-    size, dtype, n = int(np.prod(shape)), h.dtype, macros.shape[0]
     # Scaled variables: moduli and spacings of order one. u then comes in units of the mean spacing.
     moduli, unit = scaled(response, axis_mean)
     edge = jnp.mean(h)
-    spacing = h / edge
-    voigt = jnp.sqrt(jnp.sum(moduli.mean() ** 2))
-    operators = _Operators(element, moduli, spacing, shape)
+    solve = _solve_here if settings.devices == 1 else _solve_spread
+    u, powers, (mean, iterations, residual, error, code) = solve(element, settings, moduli, h / edge, macros)
+    up = message_up(physics, mean)
+    return u * edge, Evidence(powers * unit, up * unit, iterations, residual, error * unit, code)
+
+
+def _solve_here(element, settings: Settings, moduli, spacing, macros):
+    """Load cases one after the other: u, powers (n, n), and per load mean flux, iterations, residual, error, code."""
+    n, shape = macros.shape[0], _shape(moduli, spacing)
+    solver = _LoadSolver(element, settings, moduli, spacing, n)
 
     def one(carry, xs):
         fluctuations, powers = carry
         i, macro = xs
-        uniform = _voigt_energy(moduli, macro)
+        u, force, out = solver(macro)
+        fluctuations = lax.dynamic_update_index_in_dim(fluctuations, u, i, 0)
+        row = solver.powers(out[0], force, macros, fluctuations)  # later loads are still zero
+        here, known = jnp.arange(n) == i, jnp.arange(n) <= i
+        powers = jnp.where(known[:, None] & here, row[:, None], powers)
+        powers = jnp.where(here[:, None] & known, row, powers)
+        return (fluctuations, powers), out
+
+    start = (jnp.zeros((n, macros.shape[1], *shape), macros.dtype), jnp.zeros((n, n), macros.dtype))
+    (u, powers), out = lax.scan(one, start, (jnp.arange(n), macros))
+    return u, powers, out
+
+
+def _solve_spread(element, settings: Settings, moduli, spacing, macros):
+    """The same, every device solving its share of the load cases; no communication before all are solved."""
+    n, devices = macros.shape[0], settings.devices
+    mesh = jax.sharding.Mesh(np.asarray(jax.devices()[:devices]), ("loads",))
+    # A load of zero ends at once: it fills up the last share.
+    filled = jnp.concatenate([macros, jnp.zeros((-n % devices, *macros.shape[1:]), macros.dtype)])
+
+    def share(moduli, spacing, all_macros, mine):
+        solver = _LoadSolver(element, settings, moduli, spacing, n)
+        u, out = lax.map(lambda macro: solver(macro)[::2], mine)
+        everyone = lax.all_gather(u, "loads", tiled=True)
+
+        def row(args):
+            v, macro, mean = args
+            return solver.powers(mean, solver.operators.force(v, macro), all_macros, everyone)
+
+        return u, lax.map(row, (u, mine, out[0])), out
+
+    spec = jax.sharding.PartitionSpec
+    spread = jax.shard_map(
+        share,
+        mesh=mesh,
+        in_specs=(spec(), spec(), spec(), spec("loads")),
+        out_specs=spec("loads"),
+        check_vma=False,
+    )
+    u, powers, out = spread(moduli, spacing, filled, filled)
+    return u[:n], powers[:n, :n], jax.tree.map(lambda x: x[:n], out)
+
+
+class _LoadSolver:
+    """Solves one load case of a scaled problem at a time."""
+
+    def __init__(self, element, settings: Settings, moduli, spacing, n):
+        self.element, self.settings, self.moduli, self.spacing, self.n = element, settings, moduli, spacing, n
+        self.shape = _shape(moduli, spacing)
+        self.size = int(np.prod(self.shape))
+        self.voigt = jnp.sqrt(jnp.sum(moduli.mean() ** 2))
+        self.operators = _Operators(element, moduli, spacing, self.shape)
+
+    def __call__(self, macro):
+        """u, force(u), and (mean flux, iterations, residual, error, code)."""
+        settings, operators, dtype = self.settings, self.operators, macro.dtype
+        uniform = _voigt_energy(self.moduli, macro)
         limits = []
         if settings.tolerance is not None:
             # The error matrix of the tensor is positive semi-definite: its norm is at most its trace, shared evenly.
-            limits.append(settings.tolerance * voigt / n)
+            limits.append(settings.tolerance * self.voigt / self.n)
         if settings.field_tolerance is not None:
             limits.append(settings.field_tolerance**2 * uniform)
-        energy = None if not limits else jnp.min(jnp.stack(limits)) * size
+        energy = None if not limits else jnp.min(jnp.stack(limits)) * self.size
         found = conjugate_gradients(
             lambda v, on: operators.force(v, on * macro),
             operators.green,
-            jnp.zeros((macro.shape[0], *shape), dtype),
+            jnp.zeros((macro.shape[0], *self.shape), dtype),
             StopRule(energy=energy, residual=settings.residual_tolerance),
             floor=operators.reference.floor,
             # A numpy scalar would lift a float32 solve's comparison to float64.
-            noise=16 * float(jnp.finfo(dtype).eps) * math.sqrt(size) * jnp.sqrt(uniform * voigt),
+            noise=16 * float(jnp.finfo(dtype).eps) * math.sqrt(self.size) * jnp.sqrt(uniform * self.voigt),
             max_iterations=settings.max_iterations,
         )
         # A lane that broke down keeps a finite field: its code speaks, and 0 * inf must not poison masked gradients.
         sound = jnp.isfinite(dot(found.x, found.x)) & jnp.isfinite(dot(found.force, found.force))
         u, force = jnp.where(sound, found.x, 0), jnp.where(sound, found.force, 0)
-        fluctuations = lax.dynamic_update_index_in_dim(fluctuations, u, i, 0)
-        mean = mean_fluxes(element, moduli, u[None], spacing, macro[None])[0]
-        # <flux_i . gradient_j> = <flux_i> . macro_j + u_j . force_i / N, by adjointness; later loads are still zero.
-        row = jnp.sum(mean * macros, axis=(-1, -2)) + lax.map(lambda v: dot(v, force), fluctuations) / size
-        here, known = jnp.arange(n) == i, jnp.arange(n) <= i
-        powers = jnp.where(known[:, None] & here, row[:, None], powers)
-        powers = jnp.where(here[:, None] & known, row, powers)
-        out = (message_up(physics, mean), found.iterations, found.residual, found.error_bound / size, found.code)
-        return (fluctuations, powers), out
+        mean = mean_fluxes(self.element, self.moduli, u[None], self.spacing, macro[None])[0]
+        return u, force, (mean, found.iterations, found.residual, found.error_bound / self.size, found.code)
 
-    start = (jnp.zeros((n, macros.shape[1], *shape), dtype), jnp.zeros((n, n), dtype))
-    (u, powers), (up, iterations, residual, error, code) = lax.scan(one, start, (jnp.arange(n), macros))
-    return u * edge, Evidence(powers * unit, up * unit, iterations, residual, error * unit, code)
+    def powers(self, mean, force, macros, fluctuations):
+        """<flux . gradient_j> = <flux> . macro_j + u_j . force / N for one load's flux and all j, by adjointness."""
+        work = lax.map(lambda v: dot(v, force), fluctuations) / self.size
+        return jnp.sum(mean * macros, axis=(-1, -2)) + work
+
+
+def _shape(moduli, spacing) -> tuple[int, ...]:
+    return jax.tree.leaves(moduli)[0].shape[-spacing.shape[0] :]
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))

@@ -123,16 +123,25 @@ def responses(dim, shape):
 
 
 @pytest.mark.parametrize(
-    "shape, chunk",
-    [((7, 4), 5), ((7, 4), 13), ((7, 4), 1000), ((3, 1), 4), ((5, 3, 4), 70), ((2, 3, 1), 20), ((1, 3, 2), 7)],
+    "shape, chunk, whole",
+    [
+        ((7, 4), 5, 1),
+        ((7, 4), 13, 8),
+        ((7, 4), 1000, 256),
+        ((3, 1), 4, 1),
+        ((5, 3, 4), 70, 1),
+        ((2, 3, 1), 20, 16),
+        ((1, 3, 2), 7, 1),
+    ],
     ids=str,
 )
 @pytest.mark.parametrize("name", MODAL)
-def test_fast_force_equals_force(name, shape, chunk, monkeypatch):
+def test_fast_force_equals_force(name, shape, chunk, whole, monkeypatch):
     """For every response, with and without a macroscopic gradient, for chunks of less and of more than a layer."""
     element, dim = ELEMENTS[name], len(shape)
     h = jnp.asarray(spacings(shape))
     monkeypatch.setattr(_modal_fast, "_CHUNK", chunk)
+    monkeypatch.setattr(_modal_fast, "_WHOLE", whole)
     for physics, response in responses(dim, shape):
         u = jnp.asarray(nodal(physics, shape))
         macro = jnp.asarray(np.random.default_rng(5).normal(size=(u.shape[0], dim)))
@@ -144,13 +153,19 @@ def test_fast_force_equals_force(name, shape, chunk, monkeypatch):
             )
 
 
-def test_chunks_cover_every_element(monkeypatch):
+@pytest.mark.parametrize("whole", [1, 256])
+def test_chunks_cover_every_element(whole, monkeypatch):
+    monkeypatch.setattr(_modal_fast, "_WHOLE", whole)
     for target in (1, 17, 4096, 10**9):
         monkeypatch.setattr(_modal_fast, "_CHUNK", target)
         for shape in ((6, 5, 4), (1, 1), (64, 64, 64)):
             size, number = _modal_fast._chunks(shape)
-            elements = (shape[0] + 1) * np.prod([n + 2 for n in shape[1:]])
-            assert 0 <= size * number - elements < number
+            layer = np.prod([n + 2 for n in shape[1:]])
+            elements = (shape[0] + 1) * layer
+            assert 0 <= size * number - elements < size
+            # The offsets that reach back belong to the length of a loop.
+            ahead = 1 if len(shape) == 2 else shape[2] + 3
+            assert (size + ahead) % whole == 0 and size < elements / max(1, round(elements / target)) + whole + 1
 
 
 @pytest.mark.parametrize("shape", [(5, 4), (3, 4, 2)], ids=str)

@@ -166,7 +166,7 @@ def force(element, prepared, u, h, macro=None):
     if macro is not None:
         numbers = jnp.concatenate([numbers, macro.ravel()])
 
-    def chunk(base):
+    def chunk(base, flat):
         """Forces (sum, difference) that the elements base, ..., base + count exert at their ends along axis 0."""
         first = base + stride[0] - ahead  # past the empty layer, and the offsets that reach back
         nodes = [lax.dynamic_slice(flat, (c, first), (1, length + origin)).reshape(-1) for c in range(components)]
@@ -183,19 +183,18 @@ def force(element, prepared, u, h, macro=None):
             parts = _separate(always, lambda p, step=step: _gather(p, step), parts)
         return [(parts[(0,), c], parts[(1,), c]) for c in range(components)]
 
-    def body(i, out):
+    def body(i, carry):
+        flat, late = carry
         base = i * count
-        forces = chunk(base)
-        # Every node receives its far share once, before its near share.
-        for c, (both, rest) in enumerate(forces):
-            out = lax.dynamic_update_slice(out, (both + rest)[None], (c, base + stride[0]))
-            near = lax.dynamic_slice(out, (c, base), (1, count)) + (both - rest)
-            out = lax.dynamic_update_slice(out, near, (c, base))
-        return out
+        # A node's force is complete with the shares of the elements before it along axis 0, a layer ago: `late`. It is
+        # written where no chunk reads any more: its own place is a layer further on.
+        for c, (both, rest) in enumerate(chunk(base, flat)):
+            late[c] = lax.dynamic_update_slice(late[c], both + rest, (stride[0],))
+            flat = lax.dynamic_update_slice(flat, (late[c][:count] + (both - rest))[None], (c, base))
+            late[c] = lax.dynamic_update_slice(late[c], late[c][count:], (0,))
+        return flat, late
 
-    padded = tuple(n + 2 for n in shape)
-    layers = max(padded[0], -(-(count * number) // stride[0]) + 1)
-    out = jnp.zeros((components, layers * stride[0]), u.dtype)
-    out = body(0, out) if number == 1 else lax.fori_loop(0, number, body, out)
+    late = [jnp.zeros(stride[0] + count, u.dtype)] * components
+    flat, _ = body(0, (flat, late)) if number == 1 else lax.fori_loop(0, number, body, (flat, late))
     inside = tuple(slice(1, n + 1) for n in shape)
-    return out.reshape(components, layers, *padded[1:])[(slice(None), *inside)]
+    return flat.reshape(components, -1, *(n + 2 for n in shape[1:]))[(slice(None), *inside)]

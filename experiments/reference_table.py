@@ -2,7 +2,8 @@
 
 The rate is log2 of the fall of the error between a grid and the one of half its resolution. Curved interfaces cut
 voxels, so the volume fraction jumps between grids and the rate of a single step scatters; the last column is the
-average over all grids. A `!` marks a number outside the target of its case on the finest grid.
+average over all grids. A `!` marks a number outside the target of its case on the finest grid. Cases "by volume
+fraction" are the same with voxels that know how much of them is inclusion, instead of all or nothing.
 
     python experiments/reference_table.py [--element q1] [--quick] [--only TEXT]
 """
@@ -20,7 +21,7 @@ import numpy as np
 jax.config.update("jax_enable_x64", True)
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "rve"))
 
-from reference_cases import CONVERGING  # noqa: E402
+from reference_cases import BY_FRACTION, CONVERGING  # noqa: E402
 
 
 def main() -> None:
@@ -33,10 +34,16 @@ def main() -> None:
         f"{'case':46} {'':7} {'element':8} {'grid':>6} {'reference':>14} {'result':>14} {'error':>9} {'rate':>6} mean"
     )
     missed, start = [], time.time()
-    for case in CONVERGING:
+    for case in CONVERGING + BY_FRACTION:
         if options.only not in case.name:
             continue
-        elements = [options.element] if options.element else ["q1"] if "hole" in case.name else ["q1", "q1r"]
+        elements = (
+            [options.element]
+            if options.element
+            else ["q1"]
+            if "hole" in case.name or case in BY_FRACTION
+            else ["q1", "q1r"]
+        )
         grids = case.grids[:-1] if options.quick else case.grids
         for element in elements:
             history: dict[str, list[float]] = {}

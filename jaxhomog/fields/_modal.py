@@ -85,7 +85,7 @@ class ModalElement(AbstractElement):
 
     def _gradient(self, u, dim, h, macro, first_open, top: int | None = None) -> Stations:
         scale = [2.0 ** (1 - dim) / h[k] for k in range(dim)]
-        parts = [butterfly(u[c], dim, first_open) for c in range(u.shape[0])]
+        parts = butterfly(u, dim, first_open)
         out: Stations = []
         for s, weight in self.stations(dim):
             if top is not None and sum(s) > top:
@@ -93,7 +93,7 @@ class ModalElement(AbstractElement):
             g: Gradient = {}
             for c, k in itertools.product(range(u.shape[0]), range(dim)):
                 if not s[k]:
-                    g[c, k] = parts[c][with_axis(s, k)] * scale[k]
+                    g[c, k] = parts[with_axis(s, k)][c] * scale[k]
                     if macro is not None and sum(s) == 0:
                         g[c, k] = g[c, k] + macro[c, k]
             out.append((weight, g))

@@ -12,7 +12,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from ..fields import AbstractElement, green_operator, mean_fluxes, pair_energies
+from ..fields import green_operator, mean_fluxes, pair_energies
 from ..fields._element import axis_mean
 from ..results import SUCCESS
 from ..solvers import StopRule, conjugate_gradients, dot

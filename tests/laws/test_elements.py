@@ -125,13 +125,13 @@ def responses(dim, shape):
 @pytest.mark.parametrize(
     "shape, chunk, whole",
     [
-        ((7, 4), 5, 1),
+        pytest.param((7, 4), 5, 1, marks=pytest.mark.slow),
         ((7, 4), 13, 8),
-        ((7, 4), 1000, 256),
+        pytest.param((7, 4), 1000, 256, marks=pytest.mark.slow),
         ((3, 1), 4, 1),
         ((5, 3, 4), 70, 1),
-        ((2, 3, 1), 20, 16),
-        ((1, 3, 2), 7, 1),
+        pytest.param((2, 3, 1), 20, 16, marks=pytest.mark.slow),
+        pytest.param((1, 3, 2), 7, 1, marks=pytest.mark.slow),
     ],
     ids=str,
 )

@@ -22,7 +22,10 @@ COMBOS = [
     if (element, physics) != ("fv", "elasticity")
 ]
 TIGHT = {"tolerance": 1e-12, "residual_tolerance": 1e-11}
-combos = pytest.mark.parametrize("element, physics, dim", COMBOS)
+# One worker per combination: the program is compiled once.
+combos = pytest.mark.parametrize(
+    "element, physics, dim", [pytest.param(*c, marks=pytest.mark.xdist_group("-".join(map(str, c)))) for c in COMBOS]
+)
 
 
 def side(dim):

@@ -6,7 +6,17 @@ The full table, with grids up to 256^2 and 64^3 and observed rates, is `experime
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from reference_cases import CLM_BASE, CLM_SHIFT, CLM_SHIFTED, CONVERGING, CORNERS, FOUR_PHASE, _plane_law, unit_grid
+from reference_cases import (
+    BY_FRACTION,
+    CLM_BASE,
+    CLM_SHIFT,
+    CLM_SHIFTED,
+    CONVERGING,
+    CORNERS,
+    FOUR_PHASE,
+    _plane_law,
+    unit_grid,
+)
 
 import jaxhomog as jh
 from jaxhomog.microstructure import laminate, random_rotations, sphere_cell, voronoi
@@ -140,6 +150,14 @@ def test_convergence_to_the_target(case, element):
             assert error <= case.target, (key, error)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("case", BY_FRACTION, ids=lambda c: c.name)
+def test_cut_voxels_meet_every_target(case):
+    coarse, fine = (case.errors(n, "q1", tolerance=1e-8)[1] for n in (case.grids[0], case.grids[-1]))
+    assert max(fine.values()) <= 0.5 * case.target, fine
+    assert max(fine.values()) < 0.5 * max(coarse.values()), (coarse, fine)
+
+
 def turn(k):
     r = np.array([[0.0, -1.0], [1.0, 0.0]])
     return r @ k @ r.T
@@ -204,6 +222,7 @@ def test_cu_polycrystal_lies_in_its_bounds():
     assert 44.5 < shear < 51
 
 
+@pytest.mark.slow
 def test_hs_bounds():
     """cond.hs_bounds: k = 1 (0.7) and 10 (0.3), Hashin & Shtrikman 1962; arrays lie inside."""
     expected = {2: (1.6506024096385543, 2.716763005780347), 3: (1.870967741935484, 3.0769230769230775)}

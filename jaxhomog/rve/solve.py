@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Float
 
 from ..fields import green_operator, mean_fluxes, pair_energies
@@ -196,15 +197,28 @@ def effective_tensor(element, physics: str, settings: Settings, response, h, mac
     return 0.5 * (evidence.energies + evidence.energies.T), u, evidence
 
 
-@effective_tensor.defjvp
 def _effective_jvp(element, physics, settings, primals, tangents):
     response, h, macros = primals
     value, u0, evidence = effective_tensor(element, physics, settings, *primals)
     u = equilibrium(element, settings, response, h, macros, u0)
-    powers = lambda r, spacing, m: pair_energies(element, r, u, spacing, m)  # noqa: E731
-    _, slope = jax.jvp(powers, primals, tangents)
+    # Only what moves is differentiated: a zero tangent would cost as much as any other.
+    moving = [i for i, t in enumerate(tangents) if not all(isinstance(x, SymbolicZero) for x in jax.tree.leaves(t))]
+
+    def powers(*moved):
+        r, spacing, m = (moved[moving.index(i)] if i in moving else x for i, x in enumerate(primals))
+        return pair_energies(element, r, u, spacing, m)
+
+    directions = [jax.tree.map(_instantiated, tangents[i]) for i in moving]
+    slope = jax.jvp(powers, [primals[i] for i in moving], directions)[1] if moving else jnp.zeros_like(value)
     still = jax.tree.map(_no_tangent, (u0, evidence))
     return (value, u0, evidence), (0.5 * (slope + slope.T), *still)
+
+
+effective_tensor.defjvp(_effective_jvp, symbolic_zeros=True)
+
+
+def _instantiated(tangent):
+    return jnp.zeros(tangent.shape, tangent.dtype) if isinstance(tangent, SymbolicZero) else tangent
 
 
 def solve_linear(element, settings: Settings, response, h, b):

@@ -174,7 +174,7 @@ def force(element, prepared, u, h, macro=None):
         sums = _separate(always, lambda v: [_edge_sums(x, stride, length) for x in v], nodes)
         parts = _separate(
             always,
-            lambda *a: _fluxes(element, *a, macro is not None, stride, length),
+            lambda m, s, v: _fluxes(element, m, s, v, macro is not None, stride, length),
             moduli,
             sums,
             numbers,

@@ -208,7 +208,7 @@ def _effective_jvp(element, physics, settings, primals, tangents):
         r, spacing, m = (moved[moving.index(i)] if i in moving else x for i, x in enumerate(primals))
         return pair_energies(element, r, u, spacing, m)
 
-    directions = [jax.tree.map(_instantiated, tangents[i]) for i in moving]
+    directions = [jax.tree.map(_instantiated, tangents[i], primals[i]) for i in moving]
     slope = jax.jvp(powers, [primals[i] for i in moving], directions)[1] if moving else jnp.zeros_like(value)
     still = jax.tree.map(_no_tangent, (u0, evidence))
     return (value, u0, evidence), (0.5 * (slope + slope.T), *still)
@@ -217,8 +217,8 @@ def _effective_jvp(element, physics, settings, primals, tangents):
 effective_tensor.defjvp(_effective_jvp, symbolic_zeros=True)
 
 
-def _instantiated(tangent):
-    return jnp.zeros(tangent.shape, tangent.dtype) if isinstance(tangent, SymbolicZero) else tangent
+def _instantiated(tangent, primal):
+    return jnp.zeros_like(primal) if isinstance(tangent, SymbolicZero) else tangent
 
 
 def solve_linear(element, settings: Settings, response, h, b):

@@ -26,10 +26,9 @@ A peer that is not installed is skipped with a line, and its published cost is p
 from __future__ import annotations
 
 import argparse
-import os
-import time
 
 import numpy as np
+from _timing import measure, pin
 
 WANTED = 1e-6
 TOLERANCES = (1e-4, 3e-5, 1e-5, 8e-6, 6e-6, 5e-6, 4e-6, 3e-6, 2e-6, 1e-6, 3e-7, 1e-7, 1e-8)
@@ -48,24 +47,6 @@ def parse():
     if options.quick:
         options.sizes, options.repeats = [16], 3
     return options
-
-
-def pin(cores):
-    """Before any thread pool exists."""
-    if cores and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-cores:])
-        print(f"pinned to {cores} core{'s' if cores > 1 else ''}")
-
-
-def measure(runs, repeats):
-    """Medians of (CPU, wall) seconds of every run, taken in turn."""
-    times = {name: [] for name in runs}
-    for _ in range(repeats):
-        for name, run in runs.items():
-            cpu, wall = time.process_time(), time.perf_counter()
-            run()
-            times[name].append((time.process_time() - cpu, time.perf_counter() - wall))
-    return {name: np.median(values, axis=0) for name, values in times.items()}
 
 
 def error(tensor, exact):

@@ -69,12 +69,19 @@ def prepare(response, dim):
 
 
 def _surely():
-    """True, by a loop that XLA does not evaluate ahead. Not by data, which vmap would make different in every lane."""
+    """True, by a loop that XLA does not evaluate ahead. Not by data, which vmap would make different in every lane.
+
+    None where nothing needs to be kept apart: an accelerator would wait for the host at every conditional.
+    """
+    if jax.default_backend() != "cpu":
+        return None
     return lax.while_loop(lambda n: n < 3, lambda n: n * n + 1, jnp.asarray(1, jnp.int32)) > 0
 
 
 def _separate(always, function, *args):
     """function(*args), kept apart from its surroundings by a conditional that always takes this branch."""
+    if always is None:
+        return function(*args)
     # Traced once: the other branch needs the shapes of this one.
     traced, out = jax.make_jaxpr(function, return_shape=True)(*args)
     leaves, structure = jax.tree.flatten(out)

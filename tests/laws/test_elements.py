@@ -128,7 +128,7 @@ def responses(dim, shape):
         pytest.param((7, 4), 5, 1, marks=pytest.mark.slow),
         ((7, 4), 13, 8),
         pytest.param((7, 4), 1000, 256, marks=pytest.mark.slow),
-        ((3, 1), 4, 1),
+        pytest.param((3, 1), 4, 1, marks=pytest.mark.slow),
         ((5, 3, 4), 70, 1),
         pytest.param((2, 3, 1), 20, 16, marks=pytest.mark.slow),
         pytest.param((1, 3, 2), 7, 1, marks=pytest.mark.slow),
@@ -151,6 +151,17 @@ def test_fast_force_equals_force(name, shape, chunk, whole, monkeypatch):
             np.testing.assert_allclose(
                 fast(response, u, load), expected, atol=1e-13 * float(jnp.abs(expected).max()), rtol=0
             )
+
+
+def test_fast_force_on_an_accelerator_is_one_chunk_without_conditionals(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    law, _ = cell("elasticity", "isotropic", (4, 3))
+    response, u, h = law.response((4, 3), jnp.float64), jnp.asarray(nodal("elasticity", (4, 3))), jnp.ones(2)
+    element = ELEMENTS["q1"]
+    fast = lambda r, u: element.fast_force(element.prepare(r, 2), u, h)  # noqa: E731
+    text = jax.jit(fast).lower(response, u).as_text()
+    assert "stablehlo.case" not in text and "stablehlo.while" not in text
+    np.testing.assert_allclose(quick_jit(fast)(response, u), element.force(response, u, h), atol=1e-13)
 
 
 @pytest.mark.parametrize("whole", [1, 256])

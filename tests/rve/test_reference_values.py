@@ -203,6 +203,7 @@ def test_clm_shift_holds_to_solver_accuracy(element):
     np.testing.assert_allclose(np.linalg.inv(tensors[1]) - np.linalg.inv(tensors[0]), shift, atol=1e-11)
 
 
+@pytest.mark.slow
 def test_cu_polycrystal_lies_in_its_bounds():
     """el.cu_polycrystal_bounds: C11, C12, C44 = 168.4, 121.4, 75.4 GPa; K exact, G between Reuss and Voigt."""
     grains = 60

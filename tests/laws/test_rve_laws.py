@@ -22,10 +22,15 @@ COMBOS = [
     if (element, physics) != ("fv", "elasticity")
 ]
 TIGHT = {"tolerance": 1e-12, "residual_tolerance": 1e-11}
-# One worker per combination: the program is compiled once.
-combos = pytest.mark.parametrize(
-    "element, physics, dim", [pytest.param(*c, marks=pytest.mark.xdist_group("-".join(map(str, c)))) for c in COMBOS]
-)
+
+
+def marked(element, physics, dim):
+    """One worker per combination, whose program is then compiled once; the costliest are left to the slow tests."""
+    slow = [pytest.mark.slow] if dim == 3 and element in ("q1r", "fourier") else []
+    return pytest.param(element, physics, dim, marks=[pytest.mark.xdist_group(f"{element}-{physics}-{dim}"), *slow])
+
+
+combos = pytest.mark.parametrize("element, physics, dim", [marked(*c) for c in COMBOS])
 
 
 def side(dim):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -17,6 +16,7 @@ from ..results import SINGULAR, SUCCESS, InputError, Result, Solution, throw_if_
 from ..rve import Settings, hill_mandel_residual, load_cases, macro_gradient, message_up
 from ..tensors import inverse_spd
 from ._checks import check_problem, element_named, law_dtype, solver_settings
+from ._compile import compiled
 from ._core import mask, solve_cell, with_derivative
 from ._homogenize import Fields, solver_stats, voxel_fields
 
@@ -39,7 +39,7 @@ class Applied(eqx.Module):
     fields: Fields
 
 
-@partial(jax.jit, static_argnames=("element", "settings", "controlled"))
+@compiled("element", "settings", "controlled")
 def _apply(grid: Grid, law: AbstractLaw, down, up, element, settings: Settings, controlled: tuple[bool, ...]):
     dtype = law_dtype(law)
     n = len(controlled)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -17,6 +16,7 @@ from ..results import SUCCESS, InputError, Result, Solution, throw_if_failed
 from ..rve import Settings, hill_mandel_residual, load_cases
 from ..tensors import to_mandel
 from ._checks import check_problem, element_named, law_dtype, solver_settings
+from ._compile import compiled
 from ._core import Solved, mask, solve_cell, with_derivative
 
 
@@ -83,7 +83,7 @@ def solver_stats(evidence, scale) -> dict[str, Any]:
     }
 
 
-@partial(jax.jit, static_argnames=("element", "settings", "fields"))
+@compiled("element", "settings", "fields")
 def _homogenize(grid: Grid, law: AbstractLaw, element, settings: Settings, fields: bool):
     dtype = law_dtype(law)
     macros = load_cases(law.physics, grid.dim, dtype)

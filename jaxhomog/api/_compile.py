@@ -27,10 +27,6 @@ class Compiled:
         eager = not any(isinstance(x, Tracer) for x in jax.tree.leaves((args, jnp.zeros(()))))
         return (self.quick if eager and jax.default_backend() == "cpu" else self.plain)(*args)
 
-    def programs(self) -> int:
-        """How many programs have been made."""
-        return self.plain._cache_size() + self.quick._cache_size()
-
 
 def compiled(*static: str) -> Callable[[Callable], Compiled]:
     """Decorator: `Compiled` with these static arguments."""

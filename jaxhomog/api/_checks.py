@@ -76,6 +76,14 @@ def element_named(name: str, physics: str):
     return ELEMENTS[name]
 
 
+def check_two_sided(physics: str, element: str) -> None:
+    """Whether guaranteed bounds of the voxel medium exist for this problem."""
+    if physics != "conduction":
+        raise InputError("bounds=True: two-sided bounds are not yet available for elasticity; leave it False")
+    if not ELEMENTS[element].conforming:
+        raise InputError(f"bounds=True with element={element!r}: its tensor is no upper bound; use element='q1'")
+
+
 def check_problem(grid: Grid, law: AbstractLaw, boundary) -> None:
     """Everything that can be said before tracing; traced values are left to the result code."""
     if not isinstance(law, AbstractLaw):

@@ -30,6 +30,8 @@ class Bounds(eqx.Module):
         hs_lower: lower Hashin-Shtrikman bound, or None where none is known for the phases.
         hs_upper: upper Hashin-Shtrikman bound, or None.
         assumes: what the Hashin-Shtrikman bounds assume.
+        lower: lower bound of this very voxel medium from a computed flux, or None where none was asked for.
+        upper: upper bound of this very voxel medium from a computed potential, or None.
     """
 
     voigt: Float[Array, "..."]
@@ -37,6 +39,8 @@ class Bounds(eqx.Module):
     hs_lower: Float[Array, "..."] | None
     hs_upper: Float[Array, "..."] | None
     assumes: str = eqx.field(static=True)
+    lower: Float[Array, "..."] | None = None
+    upper: Float[Array, "..."] | None = None
 
 
 class PolycrystalBounds(eqx.Module):

@@ -1,5 +1,6 @@
 """The representative volume element: receives a mean gradient, finds equilibrium, returns a mean flux."""
 
+from .bounds import lower_conductivity as lower_conductivity
 from .down import load_cases as load_cases
 from .down import macro_gradient as macro_gradient
 from .model import Settings as Settings

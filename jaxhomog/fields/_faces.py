@@ -19,7 +19,8 @@ from ..messages import AbstractResponse, total
 from ._element import axis_mean
 from ._green import green_operator
 
-Faces = Float[Array, "d *shape"]
+# An array (d, *shape), or in kernels a list of d arrays: stacking costs XLA's CPU backend more than the arithmetic.
+Faces = Float[Array, "d *shape"] | list[Array]
 
 
 def face_divergence(faces: Faces) -> Float[Array, " *shape"]:
@@ -73,14 +74,14 @@ def complementary_powers(resistivity: AbstractResponse, faces: Float[Array, "n d
     return jnp.stack([jnp.stack(row) for row in rows])
 
 
-def power_slope(resistivity: AbstractResponse, faces: Faces, h: Float[Array, " d"]) -> Faces:
+def power_slope(resistivity: AbstractResponse, faces: Faces, h: Float[Array, " d"]) -> list[Array]:
     """Derivative of 1/2 <q . K^-1 . q> with respect to every face number, times the number of voxels."""
     mean, slope = resisted(resistivity, faces, h)
     out = []
     for k in range(len(faces)):
         half = 0.5 * mean[k]
         out.append(h[k] * (half + slope[k] + jnp.roll(half - slope[k], -1, axis=k)))
-    return jnp.stack(out)
+    return out
 
 
 def planes(dim: int) -> list[tuple[int, int]]:
@@ -88,7 +89,7 @@ def planes(dim: int) -> list[tuple[int, int]]:
     return list(itertools.combinations(range(dim), 2))
 
 
-def curl(potential: Float[Array, "p *shape"], dim: int) -> Faces:
+def curl(potential: list[Array], dim: int) -> list[Array]:
     """Face flux of edge potentials, one per plane: divergence free and of zero mean.
 
     In 2-D the potential is a stream function at the nodes.
@@ -97,15 +98,15 @@ def curl(potential: Float[Array, "p *shape"], dim: int) -> Faces:
     for a, (i, j) in zip(potential, planes(dim), strict=True):
         parts[i].append(a - jnp.roll(a, 1, axis=j))
         parts[j].append(jnp.roll(a, 1, axis=i) - a)
-    return jnp.stack([total(parts[k]) for k in range(dim)])
+    return [total(parts[k]) for k in range(dim)]
 
 
-def curl_transpose(faces: Faces) -> Float[Array, "p *shape"]:
+def curl_transpose(faces: Faces) -> list[Array]:
     """Adjoint of `curl`: circulation around every edge."""
     around = []
     for i, j in planes(len(faces)):
         around.append(faces[i] - jnp.roll(faces[i], -1, axis=j) - faces[j] + jnp.roll(faces[j], -1, axis=i))
-    return jnp.stack(around)
+    return around
 
 
 def around_edges(voxels: Float[Array, "*shape"], combine) -> list[Array]:

@@ -12,34 +12,55 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 
-def spanning_forest(conducting: Bool[Array, "*shape"]) -> Int[Array, "*shape"]:
-    """Towards its parent, a voxel's face: 2 k along +k, 2 k + 1 along -k; -1 at roots and insulators.
+def _roots(conducting: Bool[Array, "*shape"]) -> Bool[Array, "*shape"]:
+    """The voxel of smallest index in every cluster of conducting voxels.
 
-    Breadth first, from every voxel at once: (label, steps) spreads to neighbours, the smaller pair wins, and the
-    smallest label of a cluster is its root. As many sweeps as the longest of the shortest paths has voxels.
+    Labels spread to neighbours and then jump to the label of the voxel that they name: some log2 of the longest path
+    sweeps instead of its length.
     """
     shape, size = conducting.shape, conducting.size
     own = jnp.arange(size, dtype=jnp.int32).reshape(shape)
-    label = jnp.where(conducting, own, size)
-    neighbours = [(k, shift) for k in range(len(shape)) for shift in (-1, 1)]
 
     def sweep(state):
-        label, steps, _, count = state
-        best, fewest = label, steps
-        for k, shift in neighbours:
-            other, further = jnp.roll(label, shift, axis=k), jnp.roll(steps, shift, axis=k) + 1
-            closer = (other < best) | ((other == best) & (further < fewest))
-            best, fewest = jnp.where(closer, other, best), jnp.where(closer, further, fewest)
-        best, fewest = jnp.where(conducting, best, size), jnp.where(conducting, fewest, 0)
-        changed = jnp.any((best != label) | (fewest != steps))
-        return best, fewest, changed, count + 1
+        label, _, count = state
+        best = label
+        for k in range(len(shape)):
+            best = jnp.minimum(best, jnp.minimum(jnp.roll(label, 1, axis=k), jnp.roll(label, -1, axis=k)))
+        best = jnp.where(conducting, best, size)
+        best = jnp.append(best.ravel(), size)[best]
+        return best, jnp.any(best != label), count + 1
 
-    start = (label, jnp.zeros_like(label), jnp.asarray(True), jnp.zeros((), jnp.int32))
+    start = (jnp.where(conducting, own, size), jnp.asarray(True), jnp.zeros((), jnp.int32))
+    return jax.lax.while_loop(lambda s: s[1] & (s[2] <= size), sweep, start)[0] == own
+
+
+def spanning_forest(conducting: Bool[Array, "*shape"]) -> Int[Array, "*shape"]:
+    """Towards its parent, a voxel's face: 2 k along +k, 2 k + 1 along -k; -1 at roots and insulators.
+
+    Breadth first from the roots: as many sweeps as the longest of the shortest paths has voxels.
+    """
+    shape, size = conducting.shape, conducting.size
+    roots = _roots(conducting)
+    walls = jnp.where(conducting, 0, size + 1).astype(jnp.int32)
+
+    def nearer(steps):
+        best = steps
+        for k in range(len(shape)):
+            closest = jnp.minimum(jnp.roll(steps, 1, axis=k), jnp.roll(steps, -1, axis=k))
+            best = jnp.minimum(best, closest + 1)
+        return jnp.maximum(best, walls)
+
+    def sweep(state):
+        steps, _, count = state
+        best = nearer(steps)
+        return best, jnp.any(best != steps), count + 1
+
+    start = (jnp.where(roots, 0, size + 1).astype(jnp.int32), jnp.asarray(True), jnp.zeros((), jnp.int32))
     # A path has at most as many voxels as the grid.
-    label, steps, _, _ = jax.lax.while_loop(lambda s: s[2] & (s[3] <= size), sweep, start)
+    steps = jax.lax.while_loop(lambda s: s[1] & (s[2] <= size + 1), sweep, start)[0]
     face = jnp.full(shape, -1, jnp.int32)
-    for number, (k, shift) in enumerate(neighbours):
-        parent = (jnp.roll(label, shift, axis=k) == label) & (jnp.roll(steps, shift, axis=k) == steps - 1)
+    for number, (k, shift) in enumerate((k, shift) for k in range(len(shape)) for shift in (-1, 1)):
+        parent = jnp.roll(steps, shift, axis=k) == steps - 1
         face = jnp.where((face < 0) & parent & conducting, number, face)
     return face
 

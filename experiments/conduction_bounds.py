@@ -1,7 +1,7 @@
 """How tight are the two-sided bounds of the voxel medium, at what rate do they close, and what do they cost?
 
-Gap = largest generalized eigenvalue of (upper - lower) relative to the upper bound's largest; rate = gap / gap after every
-voxel was split in two. `best` is the gap that the best RT0 flux leaves (the same cell as a field of tensors).
+Gap = largest generalized eigenvalue of (upper - lower) relative to the upper bound's largest; rate = gap / gap after
+every voxel was split in two. `best` is the gap that the best RT0 flux leaves (the same cell as a field of tensors).
 Cost: interleaved medians of CPU seconds of `homogenize` with and without `bounds=True`.
 
     python experiments/conduction_bounds.py [--quick] [--cores 1]
@@ -50,7 +50,9 @@ def gap(lower, upper):
 
 
 def tables(jh, quick):
-    print(f"{'cell':18} {'contrast':>8} {'shape':14} {'lower 11':>10} {'upper 11':>10} {'gap':>8} {'rate':>6} {'best':>8}")
+    print(
+        f"{'cell':18} {'contrast':>8} {'shape':14} {'lower 11':>10} {'upper 11':>10} {'gap':>8} {'rate':>6} {'best':>8}"
+    )
     for name, image, values, halvings in images(quick):
         last = None
         for _ in range(halvings + 1):
@@ -101,7 +103,7 @@ def main() -> None:
     options = parser.parse_args()
     pin(options.cores)
     jax.config.update("jax_enable_x64", True)
-    import jaxhomog as jh  # noqa: PLC0415
+    import jaxhomog as jh
 
     if options.only != "cost":
         tables(jh, options.quick)

@@ -1,8 +1,8 @@
 """Face fluxes of the lowest Raviart-Thomas space RT0 on a periodic grid.
 
-One number per face, F_k = q_k / h_k, constant on the face; q_k is linear across a voxel along axis k. F_k[x] sits on the
-face between voxel x and its neighbour along +k. In these units the divergence is a plain difference and the curl of edge
-potentials a plain sum: what is divergence free stays so to rounding, whatever the edges of a voxel.
+One number per face, F_k = q_k / h_k, constant on the face; q_k is linear across a voxel along axis k. F_k[x] sits on
+the face between voxel x and its neighbour along +k. In these units the divergence is a plain difference and the curl of
+edge potentials a plain sum: what is divergence free stays so to rounding, whatever the edges of a voxel.
 
 The normal flux is continuous, so div q = 0 in every voxel makes q statically admissible, and its energy is the voxel
 medium's own. Raviart & Thomas 1977 (Lecture Notes in Math. 606:292).
@@ -118,7 +118,7 @@ def around_edges(voxels: Float[Array, "*shape"], combine) -> list[Array]:
     return out
 
 
-def remove_divergence(element, faces: Faces, h: Float[Array, " d"]) -> Faces:
+def remove_divergence(element, faces: Array, h: Float[Array, " d"]) -> Faces:
     """The divergence-free flux nearest in <q . q>, of the same mean: F_k - (difference of phi) / h_k^2.
 
     Args:

@@ -90,8 +90,8 @@ def board(n):
 
 
 def test_checkerboard_closes_at_the_corner_rate():
-    """Dykhne: k = 3 exactly for 1 and 9. Corner singularity r^(lambda): the energy closes as h^(2 lambda), 1.76 a halving
-    for lambda = (4 / pi) atan(1 / 3)."""
+    """Dykhne: k = 3 exactly for 1 and 9. Corner singularity r^(lambda): the energy closes as h^(2 lambda), 1.76 a
+    halving for lambda = (4 / pi) atan(1 / 3)."""
     rate = 2 ** (8 / np.pi * np.arctan(1 / 3))
     gaps = []
     for n in (16, 32, 64, 128):

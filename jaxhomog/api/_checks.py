@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from ..fields import ELEMENTS, Grid
+from ..fields import BOUNDARIES, ELEMENTS, Boundary, Grid, ModalElement, Space
 from ..materials import AbstractLaw
 from ..results import InputError
 from ..rve import Settings
@@ -76,12 +76,31 @@ def element_named(name: str, physics: str):
     return ELEMENTS[name]
 
 
-def check_problem(grid: Grid, law: AbstractLaw, boundary) -> None:
+def space_named(element: str, boundary, physics: str, dim: int) -> Space:
+    """The fluctuations of an element under a boundary condition, if the combination makes sense."""
+    chosen = element_named(element, physics)
+    names = (boundary,) * dim if isinstance(boundary, str) else tuple(boundary)
+    if len(names) != dim:
+        raise InputError(f"boundary={boundary!r} names {len(names)} axes of {dim}: give one name, or one per axis")
+    for name in names:
+        if name not in BOUNDARIES:
+            near = difflib.get_close_matches(str(name), BOUNDARIES, 1)
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            raise InputError(f"boundary={name!r} is unknown{hint}: choose from {', '.join(BOUNDARIES)}")
+        if name == "uniform_mixed" and physics == "conduction":
+            raise InputError(
+                "boundary='uniform_mixed' tells normal from tangential displacements: for conduction give "
+                "'affine' or 'uniform_traction' per axis"
+            )
+        if name != "periodic" and not isinstance(chosen, ModalElement):
+            raise InputError(f"element={element!r} is periodic only: use 'q1' or 'q1r' with boundary={name!r}")
+    return Space(chosen, Boundary(names))
+
+
+def check_problem(grid: Grid, law: AbstractLaw) -> None:
     """Everything that can be said before tracing; traced values are left to the result code."""
     if not isinstance(law, AbstractLaw):
         raise InputError(f"law is a {type(law).__name__}: give LinearElastic, LinearConduction or PhaseMixture")
-    if boundary != "periodic":
-        raise InputError(f"boundary={boundary!r} is not available: this version solves 'periodic' cells")
     if not isinstance(grid.lengths, Tracer):
         lengths = np.asarray(grid.lengths)
         if not (np.isfinite(lengths) & (lengths > 0)).all():

@@ -79,6 +79,8 @@ def element_named(name: str, physics: str):
 def space_named(element: str, boundary, physics: str, dim: int) -> Space:
     """The fluctuations of an element under a boundary condition, if the combination makes sense."""
     chosen = element_named(element, physics)
+    if not isinstance(boundary, (str, tuple, list)):
+        raise InputError(f"boundary={boundary!r}: give one of {', '.join(BOUNDARIES)}, or one name per axis")
     names = (boundary,) * dim if isinstance(boundary, str) else tuple(boundary)
     if len(names) != dim:
         raise InputError(f"boundary={boundary!r} names {len(names)} axes of {dim}: give one name, or one per axis")

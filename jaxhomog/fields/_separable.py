@@ -25,18 +25,19 @@ _EXACT = jax.lax.Precision.HIGHEST
 def _modes(boundary: Boundary, component: int, axis: int, n: int, dtype):
     """Basis (nodes, modes) and half angles of one axis with n nodes, orthonormal in the trapezoidal weights."""
     i = jnp.arange(n, dtype=dtype)[:, None]
+    half = jnp.asarray(math.sqrt(0.5), dtype)  # two Python scalars in one `where` would make a float64 array
     if boundary.wraps(axis):
         j = jnp.arange(n)
         wave = ((j + 1) // 2).astype(dtype)
         sine = (j % 2 == 0) & (j > 0)
         angle = 2 * math.pi / n * jnp.mod(i * wave, n)
         single = (j == 0) | ((j == n - 1) & (n % 2 == 0))
-        size = jnp.where(single, math.sqrt(1 / n), math.sqrt(2 / n)).astype(dtype)
+        size = math.sqrt(2 / n) * jnp.where(single, half, 1)
         return jnp.where(sine, jnp.sin(angle), jnp.cos(angle)) * size, wave * (math.pi / n)
     last = n - 1
     if boundary.free(component, axis):
         j = jnp.arange(n)
-        size = jnp.where((j == 0) | (j == last), math.sqrt(1 / last), math.sqrt(2 / last)).astype(dtype)
+        size = math.sqrt(2 / last) * jnp.where((j == 0) | (j == last), half, 1)
         wave = j.astype(dtype)
         return jnp.cos(math.pi / last * jnp.mod(i * wave, 2 * last)) * size, wave * (math.pi / (2 * last))
     wave = jnp.arange(1, max(last, 1)).astype(dtype)

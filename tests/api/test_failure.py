@@ -132,7 +132,9 @@ def test_bad_laws_raise_one_line(bad, word, unchecked):
     [
         ({"element": "q2"}, "q1"),
         ({"boundary": "cyclic"}, "periodic"),
-        ({"boundary": "afine"}, "did you mean .affine"),
+        ({"boundary": 5}, "per axis"),
+        ({"boundary": (5, "affine")}, "unknown"),
+        ({"boundary": "afine"}, "did you mean 'affine'"),
         ({"boundary": ("affine", "periodic", "affine", "affine")}, "one per axis"),
         ({"boundary": "affine", "element": "fourier"}, "periodic only"),
         ({"tolerance": 0.0}, "tolerance"),

@@ -16,6 +16,7 @@ from ._fourier import FOURIER as FOURIER
 from ._fv import FV as FV
 from ._green import green_operator as green_operator
 from ._grid import Grid as Grid
+from ._helmholtz import gradient_part as gradient_part
 from ._interfaces import Balance as Balance
 from ._interfaces import averaged_balance as averaged_balance
 from ._interfaces import interface_area as interface_area

@@ -7,6 +7,7 @@
 """
 
 from .api import apply as apply
+from .api import certify as certify
 from .api import describe as describe
 from .api import homogenize as homogenize
 from .fields import Grid as Grid

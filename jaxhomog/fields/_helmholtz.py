@@ -11,6 +11,9 @@ Source: Milton (2002), The Theory of Composites, section 12.2; discrete derivati
 
 from __future__ import annotations
 
+from functools import partial
+
+import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
@@ -27,10 +30,11 @@ from ._modal import Q1R
 SCHEMES = {"fourier": FOURIER, "q1r": Q1R}
 
 
+@partial(jax.jit, static_argnames="scheme")
 def gradient_part(grid: Grid, field: Real[ArrayLike, "..."], scheme: str = "fourier") -> Float[Array, "..."]:
     """The part of a periodic voxel field that is the (symmetric) gradient of a periodic displacement or temperature.
 
-        s_hat -> n (x) f + f (x) n - (n . f) n (x) n,  f = s_hat n      (elasticity),      (n . q_hat) n      (conduction)
+        s_hat -> n (x) f + f (x) n - (n . f) n (x) n,  f = s_hat n    (elasticity),      (n . q_hat) n    (conduction)
 
     Args:
         grid: the periodic box.

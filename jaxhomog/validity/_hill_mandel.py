@@ -98,9 +98,7 @@ def hill_mandel(
     """
     s, e = _fields(stress, strain, grid, weights)
     w = None if weights is None else jnp.asarray(weights, s.dtype)
-    prescribed = tuple(
-        _prescribed(x, s, name) for x, name in ((mean_stress, "mean_stress"), (mean_strain, "mean_strain"))
-    )
+    prescribed = (_prescribed(mean_stress, s, "mean_stress"), _prescribed(mean_strain, s, "mean_strain"))
     return _audit(s, e, grid, w, prescribed, tolerance, scheme, True)
 
 

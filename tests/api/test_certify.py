@@ -1,0 +1,123 @@
+"""Certificates of our own solutions and of other codes' fields, and the reasons that they give."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxhomog as jh
+
+GRID = jh.Grid((7, 6), (1.0, 1.3))
+LABELS = np.random.default_rng(3).integers(0, 2, GRID.shape)
+
+
+def law(contrast=100.0):
+    soft, stiff = jh.LinearElastic.isotropic(1.0, 0.3), jh.LinearElastic.isotropic(contrast, 0.2)
+    return jh.PhaseMixture(LABELS, {0: soft, 1: stiff})
+
+
+@functools.cache
+def solution(element, **settings):
+    return jh.homogenize(GRID, law(), element=element, fields=True, **settings)
+
+
+@functools.cache
+def conduction():
+    laws = {0: jh.LinearConduction(1.0), 1: jh.LinearConduction(10.0)}
+    return jh.homogenize(GRID, jh.PhaseMixture(LABELS, laws), fields=True)
+
+
+@pytest.mark.parametrize("solve", [lambda: solution("q1"), lambda: solution("q1r"), conduction], ids="q1 q1r k".split())
+def test_a_converged_solution_is_certified(solve):
+    s = solve()
+    report = jh.certify(s, GRID).value
+    assert report.verdict and report.reason.startswith("faithful")
+    assert float(report.residual) == float(s.value.hill_mandel_residual)
+    assert float(report.equilibrium) == float(s.stats["residual"]) > 0
+    assert report.compatibility == 0 and report.averages < 1e-3
+
+
+def test_pairs_see_what_the_diagonal_cannot():
+    """Stopped at a residual of 0.3: every load's own power agrees with its means', the pairs betray the cell."""
+    s = solution("q1r", residual_tolerance=0.3)
+    report = jh.certify(s, GRID).value
+    assert report.residual > 1e-2 and not report.verdict
+    assert report.reason.startswith("not in equilibrium")
+    audit = jh.certify(s, GRID, scheme="q1r").value
+    defect = np.abs(np.asarray(audit.defect))
+    assert np.diag(defect).max() < 1e-10 * defect.max()
+    assert audit.pair[0] != audit.pair[1]
+    np.testing.assert_allclose(audit.residual, report.residual, rtol=1e-6)
+
+
+def test_voxel_means_of_full_integration_are_no_evidence():
+    """q1: power inside the voxels is left out by their means; the solution's own residual is the right number."""
+    s = solution("q1", tolerance=1e-10)
+    assert jh.certify(s).value.verdict and jh.certify(s).value.residual < 1e-7
+    assert not jh.certify(s, GRID, scheme="q1r").value.verdict
+
+
+def test_one_load():
+    s = jh.apply(GRID, law(), strain=(0.01, 0.0, 0.02), element="q1r")
+    assert jh.certify(s).value.verdict
+    loose = jh.apply(GRID, law(), strain=(0.01, 0.0, 0.02), element="q1r", residual_tolerance=0.3)
+    report = jh.certify(loose).value
+    # The pair i = i is blind, equilibrium is not.
+    assert report.residual < 1e-10 and report.reason.startswith("not in equilibrium")
+
+
+def test_fields_of_another_code():
+    fields = solution("q1r").value.fields
+    stress, strain = np.asarray(fields.up), np.asarray(fields.down)
+    audit = functools.partial(jh.certify, grid=GRID, scheme="q1r")
+    assert audit(stress=stress, strain=strain, mean_down=np.eye(3)).value.verdict
+    assert audit(stress=stress[1], strain=strain[1], mean_down=np.eye(3)[1]).value.verdict
+    noise = 0.2 * np.random.default_rng(0).normal(size=strain.shape)
+    assert "not in equilibrium" in audit(stress=stress + np.std(stress) * noise, strain=strain).value.reason
+    assert "not compatible" in audit(stress=stress, strain=strain + noise).value.reason
+    assert audit(stress=stress, strain=strain, mean_down=2 * np.eye(3)).value.reason.startswith("averages do not match")
+    path = np.array([0.0, 1.0, 0.2])[:, None, None, None]
+    assert audit(stress=path * stress[0], strain=path * strain[0], history=True).value.verdict
+
+
+def test_a_spoilt_tensor_is_seen_by_its_means():
+    s = conduction()
+    spoilt = jax.tree.map(lambda x: x, s)
+    import equinox as eqx
+
+    spoilt = eqx.tree_at(lambda t: t.value.effective, spoilt, 1.1 * s.value.effective)
+    assert jh.certify(spoilt).value.reason == "averages do not match the prescribed ones"
+
+
+def test_failed_lanes_under_jit_and_vmap():
+    """One lane's material is invalid: its certificate says no, the other's yes; the codes survive the trace."""
+
+    @jax.jit
+    def lanes(k):
+        def one(k):
+            mixture = jh.PhaseMixture(LABELS, {0: jh.LinearConduction(1.0), 1: jh.LinearConduction(k)})
+            return jh.certify(jh.homogenize(GRID, mixture, fields=True, throw=False), GRID)
+
+        return jax.vmap(one)(k)
+
+    s = lanes(jnp.array([5.0, -1.0]))
+    assert s.value.verdict.tolist() == [True, False]
+    assert s.value.reason.startswith("not finite") and s.result.name == "invalid_material"
+
+
+def test_refusals():
+    fields = solution("q1r").value.fields
+    with pytest.raises(jh.InputError, match="give certify a solution"):
+        jh.certify()
+    with pytest.raises(jh.InputError, match="give certify a solution"):
+        jh.certify(stress=fields.up, gradient=fields.down)
+    with pytest.raises(jh.InputError, match="own fields"):
+        jh.certify(solution("q1r"), stress=fields.up)
+    with pytest.raises(jh.InputError, match="give grid="):
+        jh.certify(solution("q1r"), scheme="q1r")
+    with pytest.raises(jh.InputError, match="homogenize or apply"):
+        jh.certify(jh.certify(solution("q1r")))
+    with pytest.raises(jh.InputError, match="increments"):
+        jh.certify(grid=GRID, stress=fields.up, strain=fields.down, mean_up=np.eye(3), history=True)

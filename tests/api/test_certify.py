@@ -2,6 +2,7 @@
 
 import functools
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,13 +24,16 @@ def solution(element, **settings):
     return jh.homogenize(GRID, law(), element=element, fields=True, **settings)
 
 
+def conductors():
+    return jh.PhaseMixture(LABELS, {0: jh.LinearConduction(1.0), 1: jh.LinearConduction(10.0)})
+
+
 @functools.cache
 def conduction():
-    laws = {0: jh.LinearConduction(1.0), 1: jh.LinearConduction(10.0)}
-    return jh.homogenize(GRID, jh.PhaseMixture(LABELS, laws), fields=True)
+    return jh.homogenize(GRID, conductors(), element="q1r", fields=True)
 
 
-@pytest.mark.parametrize("solve", [lambda: solution("q1"), lambda: solution("q1r"), conduction], ids="q1 q1r k".split())
+@pytest.mark.parametrize("solve", [lambda: solution("q1"), conduction], ids=["elasticity", "conduction"])
 def test_a_converged_solution_is_certified(solve):
     s = solve()
     report = jh.certify(s, GRID).value
@@ -54,40 +58,38 @@ def test_pairs_see_what_the_diagonal_cannot():
 
 def test_voxel_means_of_full_integration_are_no_evidence():
     """q1: power inside the voxels is left out by their means; the solution's own residual is the right number."""
-    s = solution("q1", tolerance=1e-10)
-    assert jh.certify(s).value.verdict and jh.certify(s).value.residual < 1e-7
-    assert not jh.certify(s, GRID, scheme="q1r").value.verdict
+    s = solution("q1")
+    assert jh.certify(s).value.verdict and jh.certify(s).value.residual < 1e-3
+    audit = jh.certify(s, GRID, scheme="q1r").value
+    assert not audit.verdict and audit.residual > 1e-2
 
 
 def test_one_load():
-    s = jh.apply(GRID, law(), strain=(0.01, 0.0, 0.02), element="q1r")
-    assert jh.certify(s).value.verdict
-    loose = jh.apply(GRID, law(), strain=(0.01, 0.0, 0.02), element="q1r", residual_tolerance=0.3)
+    loose = jh.apply(GRID, conductors(), gradient=(1.0, 0.5), element="q1r", residual_tolerance=0.3)
     report = jh.certify(loose).value
     # The pair i = i is blind, equilibrium is not.
     assert report.residual < 1e-10 and report.reason.startswith("not in equilibrium")
 
 
 def test_fields_of_another_code():
-    fields = solution("q1r").value.fields
-    stress, strain = np.asarray(fields.up), np.asarray(fields.down)
+    fields = conduction().value.fields
+    flux, gradient = np.asarray(fields.up), np.asarray(fields.down)
     audit = functools.partial(jh.certify, grid=GRID, scheme="q1r")
-    assert audit(stress=stress, strain=strain, mean_down=np.eye(3)).value.verdict
-    assert audit(stress=stress[1], strain=strain[1], mean_down=np.eye(3)[1]).value.verdict
-    noise = 0.2 * np.random.default_rng(0).normal(size=strain.shape)
-    assert "not in equilibrium" in audit(stress=stress + np.std(stress) * noise, strain=strain).value.reason
-    assert "not compatible" in audit(stress=stress, strain=strain + noise).value.reason
-    assert audit(stress=stress, strain=strain, mean_down=2 * np.eye(3)).value.reason.startswith("averages do not match")
+    assert audit(flux=flux, gradient=gradient, mean_down=np.eye(2)).value.verdict
+    assert audit(flux=flux[1], gradient=gradient[1], mean_down=np.eye(2)[1]).value.verdict
+    noise = 0.2 * np.random.default_rng(0).normal(size=flux.shape)
+    assert "not in equilibrium" in audit(flux=flux + np.std(flux) * noise, gradient=gradient).value.reason
+    assert "not compatible" in audit(flux=flux, gradient=gradient + noise).value.reason
+    spoilt = audit(flux=flux, gradient=gradient, mean_down=2 * np.eye(2)).value
+    assert spoilt.reason == "averages do not match the prescribed ones"
     path = np.array([0.0, 1.0, 0.2])[:, None, None, None]
-    assert audit(stress=path * stress[0], strain=path * strain[0], history=True).value.verdict
+    assert audit(flux=path * flux[0], gradient=path * gradient[0], history=True).value.verdict
+    assert jh.certify(s := conduction(), GRID, scheme="q1r").value.verdict and s.result.ok
 
 
 def test_a_spoilt_tensor_is_seen_by_its_means():
     s = conduction()
-    spoilt = jax.tree.map(lambda x: x, s)
-    import equinox as eqx
-
-    spoilt = eqx.tree_at(lambda t: t.value.effective, spoilt, 1.1 * s.value.effective)
+    spoilt = eqx.tree_at(lambda t: t.value.effective, s, 1.1 * s.value.effective)
     assert jh.certify(spoilt).value.reason == "averages do not match the prescribed ones"
 
 
@@ -108,16 +110,16 @@ def test_failed_lanes_under_jit_and_vmap():
 
 
 def test_refusals():
-    fields = solution("q1r").value.fields
+    fields = conduction().value.fields
     with pytest.raises(jh.InputError, match="give certify a solution"):
         jh.certify()
     with pytest.raises(jh.InputError, match="give certify a solution"):
         jh.certify(stress=fields.up, gradient=fields.down)
     with pytest.raises(jh.InputError, match="own fields"):
-        jh.certify(solution("q1r"), stress=fields.up)
+        jh.certify(conduction(), stress=fields.up)
     with pytest.raises(jh.InputError, match="give grid="):
-        jh.certify(solution("q1r"), scheme="q1r")
+        jh.certify(conduction(), scheme="q1r")
     with pytest.raises(jh.InputError, match="homogenize or apply"):
-        jh.certify(jh.certify(solution("q1r")))
+        jh.certify(jh.certify(conduction()))
     with pytest.raises(jh.InputError, match="increments"):
-        jh.certify(grid=GRID, stress=fields.up, strain=fields.down, mean_up=np.eye(3), history=True)
+        jh.certify(grid=GRID, flux=fields.up, gradient=fields.down, mean_up=np.eye(2), history=True)

@@ -14,9 +14,9 @@ is 4/pi of a circle's length and 3/2 of a sphere's area at every resolution. Her
 the smoothed indicator chi of a phase, dS = |grad (G_s * chi)| dV, G_s a Gaussian of width s. Curvature costs O(s^2),
 which the combination 2 dS(s) - dS(sqrt(2) s) reduces to O(s^4); the voxels' steps cost O((h/s)^3). So s has to shrink
 slower than the voxel edge h: s = 0.5 h N^0.4 for N voxels along an edge, which makes the steps' part O(h^1.2). Measured
-on balls of radius 0.3 in a unit box (largest relative error of several places): circle 2e-2, 3e-3, 6e-4, 2e-4 at
-N = 32, 64, 128, 512; sphere 1e-2, 5e-3, 6e-4 at N = 32, 64, 128: about h^1.8 in both. Two interfaces closer than about
-8 s disturb one another by percents, farther apart not at all.
+on balls of radius 0.3 in a unit box (largest relative error of several places, `experiments/interface_area.py`): circle
+2e-2, 3e-3, 6e-4, 2e-4 at N = 32, 64, 128, 512, like h^1.6; sphere 1e-2, 5e-3, 6e-4 at N = 32, 64, 128, like h^1.9. Two
+interfaces closer than about 8 s disturb one another by percents, farther apart not at all.
 
 Source: averaged balances with interfaces: Whitaker (1999), The Method of Volume Averaging, section 1.2;
 Nemat-Nasser & Hori (1999), Micromechanics, section 2.1. Surface measure as the gradient of a mollified indicator:
@@ -118,7 +118,8 @@ def interface_area(
     Fails with:
         InputError: labels of another shape.
     """
-    return interface_term(grid, jnp.asarray(labels) == phase, 1.0, width, periodic) * _volume(grid)
+    per_volume = interface_term(grid, jnp.asarray(labels) == phase, 1.0, width, periodic)
+    return per_volume * jnp.prod(jnp.asarray(grid.lengths, per_volume.dtype))
 
 
 def interface_term(
@@ -224,7 +225,3 @@ def _neighbours(x, axis, wraps):
     padded = jnp.pad(x, [(1, 1) if k == axis else (0, 0) for k in range(x.ndim)], mode=mode)
     at = lambda a, b: padded[(slice(None),) * axis + (slice(a, b),)]  # noqa: E731
     return at(None, -2), at(2, None)
-
-
-def _volume(grid: Grid) -> Array:
-    return jnp.prod(jnp.asarray(grid.lengths))

@@ -80,7 +80,9 @@ def hill_mandel(
         stress: (n_loads, *space, m): Mandel stresses, or fluxes (either sign), at voxels or integration points.
         strain: likewise, Mandel strains or gradients.
         grid: the periodic box, if space is its voxels. It is needed to name the cause: the parts of the stress that
-            have a divergence and of the strain that no periodic displacement has.
+            have a divergence and of the strain that no periodic displacement has. Both are those of a *periodic* cell:
+            under affine displacements the periodic image of the stress is not in equilibrium at the faces, under
+            uniform tractions that of the strain is not compatible there, and Hill-Mandel holds all the same.
         weights: volumes of the integration points, shape of space (any unit); default: equal. Without `grid`.
         scheme: the derivative of the code that made the fields: "fourier" or "q1r".
         mean_stress: prescribed means (n_loads, m), NaN where a component was left free.

@@ -168,6 +168,8 @@ def test_vmap_and_refusals():
     reports = jax.vmap(lambda a: hill_mandel(up + a * noise, down, GRID, scheme="q1r"))(scales)
     assert reports.verdict.tolist() == [True, False]
     assert "not in equilibrium" in reports.reason
+    single = hill_mandel(up.astype(np.float32), down.astype(np.float32), GRID, scheme="q1r")
+    assert single.residual.dtype == np.float32 and single.verdict
     assert reason_text(np.array([0, 4])) == "averages do not match the prescribed ones"
     with pytest.raises(jh.InputError, match="n_loads"):
         hill_mandel(up, down[:2])

@@ -1,4 +1,4 @@
-"""Claim: the estimated area of a circle and of a sphere converges faster than h^1.5; that of their voxel faces does not.
+"""Claim: the estimated area of a circle and of a sphere converges faster than h^1.5; that of voxel faces does not.
 
     python experiments/interface_area.py
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Real
@@ -109,7 +110,13 @@ def _own(solution: Solution, grid: Grid | None, scheme: str | None, tolerance: f
             up, down, grid, scheme=scheme, mean_stress=mean_up, mean_strain=mean_down, tolerance=tolerance
         )
         return _answer(report, solution.result)
-    residual, equilibrium = value.hill_mandel_residual, solution.stats["residual"]
+    return _answer(_evidence(value, solution.stats["residual"], tolerance), solution.result)
+
+
+@jax.jit
+def _evidence(value: Homogenized | Applied, equilibrium, tolerance) -> EnergyReport:
+    """The report of what a solution says about itself, lane by lane."""
+    residual = value.hill_mandel_residual
     averages = jnp.full_like(residual, jnp.nan) if value.fields is None else _means_apart(value)
     code = reason_code(
         equilibrium=equilibrium > tolerance,
@@ -120,8 +127,7 @@ def _own(solution: Solution, grid: Grid | None, scheme: str | None, tolerance: f
     )
     pair = jnp.full((*residual.shape, 2), -1)
     compatible = jnp.zeros_like(residual)
-    report = EnergyReport(code == 0, residual, pair, equilibrium, compatible, averages, code, None)
-    return _answer(report, solution.result)
+    return EnergyReport(code == 0, residual, pair, equilibrium, compatible, averages, code, None)
 
 
 def _messages(value: Homogenized | Applied):

@@ -7,6 +7,7 @@
 """
 
 from .api import apply as apply
+from .api import certify as certify
 from .api import describe as describe
 from .api import effective_expansion as effective_expansion
 from .api import homogenize as homogenize

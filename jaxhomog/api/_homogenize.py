@@ -129,7 +129,8 @@ def homogenize(
 
     Args:
         grid: shape and lengths of the cell.
-        law: `LinearElastic`, `LinearConduction` or `PhaseMixture`, parameters per phase or per voxel.
+        law: `LinearElastic`, `LinearConduction`, `PhaseMixture` or `CompositeVoxels`, parameters per phase or per
+            voxel.
         boundary: "periodic".
         element: "q1" (default: conforming, an upper bound of the voxel medium, converges with voids), "q1r" (one
             point per voxel, no locking at rough interfaces, may fail with voids), "fourier", or "fv" (conduction).

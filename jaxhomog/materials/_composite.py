@@ -72,14 +72,14 @@ class CompositeVoxels(AbstractLaw):
         self.fraction = as_parameter(fraction, "fraction")
         dim = self.fraction.ndim
         if dim not in (2, 3):
-            raise InputError(f"fraction has shape {self.fraction.shape}: give one number per voxel of a 2-D or 3-D grid")
+            raise InputError(f"fraction has shape {self.fraction.shape}: give one number per voxel (2-D or 3-D)")
         for name, law in (("inside", inside), ("outside", outside)):
             form = getattr(law, "form", None)
             if not (
                 (isinstance(law, LinearElastic) and form == "isotropic")
                 or (isinstance(law, LinearConduction) and form == "scalar")
             ):
-                raise InputError(f"{name} is no isotropic law: give LinearElastic.isotropic or a scalar LinearConduction")
+                raise InputError(f"{name} is no isotropic law: give LinearElastic.isotropic or LinearConduction(k)")
         if inside.physics != outside.physics:
             raise InputError(f"inside is a law of {inside.physics} and outside of {outside.physics}: give one physics")
         if rule not in ("laminate", "arithmetic", "harmonic"):
@@ -166,7 +166,7 @@ def _harmonic(f, one, two):
 
 
 def _per(numerator, divisor):
-    """numerator / divisor, and 0 with zero derivatives where the divisor is 0 (both phases void, or f = 1 at a void)."""
+    """numerator / divisor; 0 with zero derivatives where the divisor is 0 (two voids, or f = 1 at a void)."""
     some = divisor > 0
     return jnp.where(some, numerator / jnp.where(some, divisor, 1), 0)
 

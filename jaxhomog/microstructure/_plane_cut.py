@@ -15,7 +15,7 @@ def fraction_below(height: Float[Array, "*b"], slopes: Float[Array, "*b d"]) -> 
 
     the distribution function of a sum of independent uniform numbers. No term divides by a slope that may vanish, so
     that planes along the axes are as good as others. f is continuous, and so is its derivative wherever at least two
-    slopes differ from 0. All slopes 0: a step, smoothed over |height| < 1/2.
+    slopes differ from 0. If all are 0, the voxel is on one side.
 
     Args:
         height: value that the plane reaches at the centre.
@@ -28,11 +28,13 @@ def fraction_below(height: Float[Array, "*b"], slopes: Float[Array, "*b d"]) -> 
         Scardovelli & Zaleski (2000), J. Comput. Phys. 164, 228-237 (the same volume, case by case).
     """
     m = jnp.sort(jnp.abs(slopes), axis=-1)
-    largest = jnp.where(m[..., -1] > 0, m[..., -1], 1)
+    inclined = m[..., -1] > 0
+    largest = jnp.where(inclined, m[..., -1], 1)
     wide = m[..., -2]
     narrow = m[..., 0] if slopes.shape[-1] == 3 else jnp.zeros_like(wide)
     upper = _expected_ramp(height + 0.5 * largest, narrow, wide)
-    return jnp.clip((upper - _expected_ramp(height - 0.5 * largest, narrow, wide)) / largest, 0, 1)
+    cut = (upper - _expected_ramp(height - 0.5 * largest, narrow, wide)) / largest
+    return jnp.where(inclined, jnp.clip(cut, 0, 1), jnp.where(height > 0, 1, 0))
 
 
 def _expected_ramp(c, narrow, wide):

@@ -177,7 +177,7 @@ class Box(AbstractShape):
         _check_size(self.edges, "edges")
         edges = np.asarray(self.edges, float)
         if not np.all(edges <= lengths * (1 + 1e-6)):
-            raise InputError(f"Box with edges {_show(edges)} in a cell of {_show(lengths)}: give edges that fit into it")
+            raise InputError(f"Box with edges {_show(edges)} in a cell of {_show(lengths)}: give edges that fit")
 
 
 class Union(AbstractShape):

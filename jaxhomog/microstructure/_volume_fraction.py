@@ -78,8 +78,9 @@ def _voxels(grid, shape):
     dtype = jnp.result_type(*jax.tree.leaves(shape))
     lengths, spacing = jnp.asarray(grid.lengths, dtype), grid.spacing(dtype)
     centres = jnp.stack(
-        jnp.meshgrid(*((jnp.arange(n, dtype=dtype) + 0.5) * h for n, h in zip(grid.shape, spacing, strict=True)),
-                     indexing="ij"),
+        jnp.meshgrid(
+            *((jnp.arange(n, dtype=dtype) + 0.5) * h for n, h in zip(grid.shape, spacing, strict=True)), indexing="ij"
+        ),
         axis=-1,
     )
     return lengths, spacing, centres

@@ -9,9 +9,10 @@ from jaxtyping import Array, Float
 def fraction_below(height: Float[Array, "*b"], slopes: Float[Array, "*b d"]) -> Float[Array, "*b"]:
     """Volume fraction of the unit cube |y_k| <= 1/2 on which slopes . y <= height, d = 2 or 3.
 
-    With m the largest |slope|, and u = t_1 + t_2 for t_k uniform on the intervals of length of the other two,
+    With height and slopes divided by the largest |slope|, and u the sum of one (3-D: two) independent numbers uniform
+    on intervals about 0 as long as the other slopes,
 
-        f = (E[(height + m/2 + u)_+] - E[(height - m/2 + u)_+]) / m,
+        f = E[(height + 1/2 + u)_+] - E[(height - 1/2 + u)_+],
 
     the distribution function of a sum of independent uniform numbers. No term divides by a slope that may vanish, so
     that planes along the axes are as good as others. f is continuous, and so is its derivative wherever at least two
@@ -30,10 +31,12 @@ def fraction_below(height: Float[Array, "*b"], slopes: Float[Array, "*b d"]) -> 
     m = jnp.sort(jnp.abs(slopes), axis=-1)
     inclined = m[..., -1] > 0
     largest = jnp.where(inclined, m[..., -1], 1)
+    c, m = height / largest, m / largest[..., None]
+    # A ratio below rounding counts as 0: its square could not be divided by.
+    m = jnp.where(m < jnp.finfo(m.dtype).eps, 0, m)
     wide = m[..., -2]
     narrow = m[..., 0] if slopes.shape[-1] == 3 else jnp.zeros_like(wide)
-    upper = _expected_ramp(height + 0.5 * largest, narrow, wide)
-    cut = (upper - _expected_ramp(height - 0.5 * largest, narrow, wide)) / largest
+    cut = _expected_ramp(c + 0.5, narrow, wide) - _expected_ramp(c - 0.5, narrow, wide)
     return jnp.where(inclined, jnp.clip(cut, 0, 1), jnp.where(height > 0, 1, 0))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -34,8 +35,12 @@ def volume_fraction(grid: Any, shape: AbstractShape) -> Float[Array, "*grid"]:
         InputError: concrete parameters that do not fit the box, or sizes that are not positive. Traced ones are not
             checked.
     """
-    if not isinstance(shape, AbstractShape):
-        raise InputError(f"shape is a {type(shape).__name__}: give one of shapes (Sphere, Ellipsoid, Cylinder, ...)")
+    _check(grid, shape)
+    return _fractions(grid, shape)
+
+
+@eqx.filter_jit
+def _fractions(grid, shape):
     lengths, spacing, centres = _voxels(grid, shape)
     f = shape.fraction(centres, spacing, lengths)
     # Rounding must not leave a sliver: a voxel that is almost full would count as cut.
@@ -58,6 +63,12 @@ def interface_normal(grid: Any, shape: AbstractShape) -> Float[Array, "*grid d"]
     Fails with:
         InputError: as `volume_fraction`.
     """
+    _check(grid, shape)
+    return _normals(grid, shape)
+
+
+@eqx.filter_jit
+def _normals(grid, shape):
     lengths, spacing, centres = _voxels(grid, shape)
     slopes = []
     for k in range(len(grid.shape)):
@@ -68,13 +79,16 @@ def interface_normal(grid: Any, shape: AbstractShape) -> Float[Array, "*grid d"]
     return slope / jnp.where(length > 0, length, 1)
 
 
+def _check(grid, shape) -> None:
+    if not isinstance(shape, AbstractShape):
+        raise InputError(f"shape is a {type(shape).__name__}: give one of shapes (Sphere, Ellipsoid, Cylinder, ...)")
+    # A traced box has no values to compare with; an unbounded one still checks sizes and numbers of directions.
+    traced = isinstance(grid.lengths, Tracer)
+    shape.check(np.full(len(grid.shape), np.inf) if traced else np.asarray(grid.lengths, float))
+
+
 def _voxels(grid, shape):
-    """Lengths, spacing and centres of the voxels in the dtype of the shape, after the checks."""
-    if isinstance(grid.lengths, Tracer):
-        # A traced box has no values to compare with; an unbounded one still checks sizes and numbers of directions.
-        shape.check(np.full(len(grid.shape), np.inf))
-    else:
-        shape.check(np.asarray(grid.lengths, float))
+    """Lengths, spacing and centres of the voxels in the dtype of the shape."""
     dtype = jnp.result_type(*jax.tree.leaves(shape))
     lengths, spacing = jnp.asarray(grid.lengths, dtype), grid.spacing(dtype)
     centres = jnp.stack(

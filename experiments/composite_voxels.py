@@ -1,6 +1,6 @@
 """Cut voxels against exact answers: whole voxels, laminates, arithmetic means, extrapolation, and the dual problem.
 
-    python experiments/composite_voxels.py [--only conduction|elasticity|sphere]
+    python experiments/composite_voxels.py [--only conduction|elasticity|sphere] [--values FILE]
 
 Errors in per cent of the exact value. Columns: q1 on whole voxels; q1 and q1r (one point per voxel) on laminate voxels
 (holes: arithmetic means); the dual of q1 on laminate voxels, 1 / k of the cell with R K^-1 R^T. The conforming primal
@@ -159,11 +159,13 @@ def spheres(values):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=("conduction", "elasticity", "sphere"))
-    only = parser.parse_args().only
-    if not VALUES.exists():
-        print(f"skipped: the reference values are not at {VALUES}")
+    parser.add_argument("--values", type=Path, default=VALUES, help="reference_values.json (default: in ../shared)")
+    options = parser.parse_args()
+    only = options.only
+    if not options.values.exists():
+        print(f"skipped: no reference values at {options.values}")
         return
-    collection = json.loads(VALUES.read_text())
+    collection = json.loads(options.values.read_text())
     outcome = []
     if only in (None, "conduction"):
         table = reference(collection, "cond.disc_square_array")

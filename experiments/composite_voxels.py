@@ -64,7 +64,8 @@ def verdict(name, best, bar, exact):
     error = best / exact - 1
     met = abs(error) < TARGET and abs(best - exact) <= bar
     text = "met" if met else "MISSED"
-    print(f"    {name}: best {best:.6f}, error {100 * error:+.3f} %, bar {100 * bar / exact:.3f} %: {text}\n", flush=True)
+    numbers = f"best {best:.6f}, error {100 * error:+.3f} %, bar {100 * bar / exact:.3f} %"
+    print(f"    {name}: {numbers}: {text}\n", flush=True)
     return met
 
 
@@ -147,9 +148,9 @@ def plates(values):
 def spheres(values):
     print("3-D conduction, cubic array of spheres, ratio 10: n, q1 whole, q1, q1r, q1 extrapolated (per cent)")
     outcome = []
+    one, two = jh.LinearConduction(10.0), jh.LinearConduction(1.0)
     for f in (0.2, 0.4):
         radius = float((3 * f / (4 * np.pi)) ** (1 / 3))
-        one, two = jh.LinearConduction(10.0), jh.LinearConduction(1.0)
         build = lambda n, rule, r=radius: cell(n, 3, r, one, two, rule)  # noqa: E731
         exact = {"k": values[f"f={f}|sigma=10.0"]}
         outcome += graded(f"f={f}", exact, build, (16, 32, 64), "laminate", lambda k: {"k": k[0, 0]})

@@ -97,7 +97,8 @@ class CompositeVoxels(AbstractLaw):
             raise InputError(f"fraction has shape {self.fraction.shape} and the grid {tuple(shape)}: they must agree")
         dim = len(shape)
         f = spread(self.fraction, shape, dtype, "fraction")
-        one, two = self.inside.response(shape, dtype), self.outside.response(shape, dtype)
+        one: Any = self.inside.response(shape, dtype)
+        two: Any = self.outside.response(shape, dtype)
         if self.rule != "laminate":
             mean = _arithmetic if self.rule == "arithmetic" else _harmonic
             if isinstance(one, ScalarConductionResponse):

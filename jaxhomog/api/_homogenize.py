@@ -130,7 +130,8 @@ def homogenize(
 
     Args:
         grid: shape and lengths of the cell.
-        law: `LinearElastic`, `LinearConduction` or `PhaseMixture`, parameters per phase or per voxel.
+        law: `LinearElastic`, `LinearConduction`, `PhaseMixture` or `CompositeVoxels`, parameters per phase or per
+            voxel.
         boundary: "periodic"; "affine" (u = 0 on the faces); "uniform_traction" (uniform traction or normal flux, with
             the mean strain or gradient prescribed); "uniform_mixed" (elasticity: linear normal displacement and uniform
             tangential traction); or one of these names per axis, for the two faces normal to it (elements q1, q1r).

@@ -102,7 +102,8 @@ def space_named(element: str, boundary, physics: str, dim: int) -> Space:
 def check_problem(grid: Grid, law: AbstractLaw) -> None:
     """Everything that can be said before tracing; traced values are left to the result code."""
     if not isinstance(law, AbstractLaw):
-        raise InputError(f"law is a {type(law).__name__}: give LinearElastic, LinearConduction or PhaseMixture")
+        laws = "LinearElastic, LinearConduction, PhaseMixture or CompositeVoxels"
+        raise InputError(f"law is a {type(law).__name__}: give {laws}")
     if not isinstance(grid.lengths, Tracer):
         lengths = np.asarray(grid.lengths)
         if not (np.isfinite(lengths) & (lengths > 0)).all():

@@ -26,7 +26,8 @@ class Fields(eqx.Module):
     Args:
         down: voxel means of the strain (Mandel), or of the temperature gradient.
         up: voxel means of the stress (Mandel), or of the flux q = -K grad T.
-        fluctuation: periodic part of the displacement or temperature at the nodes.
+        fluctuation: displacement or temperature at the nodes, less that of the macroscopic gradient; an axis that is
+            not periodic has one node more than voxels.
     """
 
     down: Float[Array, "..."]

@@ -55,6 +55,7 @@ def test_layers():
     np.testing.assert_allclose(s.value.stress, -s.value.effective @ s.value.expansion, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_uniform_eigenstrain_passes_through():
     labels = np.random.default_rng(0).integers(0, 2, (4, 3, 5))
     uniform = np.array((1.0, -2.0, 0.5, 0.3, 0.0, 0.7))
@@ -66,6 +67,7 @@ def test_a_uniform_eigenstrain_passes_through():
     np.testing.assert_allclose(s.value.expansion, uniform, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_derivative():
     labels = np.random.default_rng(1).integers(0, 2, (5, 4))
     eigen = np.where(labels == 1, 1.0, 3.0)

@@ -63,6 +63,7 @@ def test_one_load():
     assert report.residual < 1e-10 and report.reason.startswith("not in equilibrium")
 
 
+@pytest.mark.slow
 def test_fields_of_another_code():
     fields = conduction().value.fields
     flux, gradient = np.asarray(fields.up), np.asarray(fields.down)

@@ -26,7 +26,7 @@ def levin(k):
     return 2e-5 + (5e-6 - 2e-5) * (1 / k - 1 / k1) / (1 / k2 - 1 / k1)
 
 
-@pytest.mark.parametrize("boundary", ["periodic", "affine"])
+@pytest.mark.parametrize("boundary", ["periodic", pytest.param("affine", marks=pytest.mark.slow)])
 def test_levin(boundary):
     n = 24
     x = (np.arange(n) + 0.5) / n - 0.5

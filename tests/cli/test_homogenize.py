@@ -81,6 +81,7 @@ def test_fields_obey_the_load_that_was_asked_for(cli, image):
     np.testing.assert_allclose(fields["stress"].mean(axis=(0, 1)), effective @ strain, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_boundary_conditions_by_name(cli, image, result):
     for option, names in (("uniform_traction", "uniform_traction"), ("affine,periodic", ("affine", "periodic"))):
         call = cli("homogenize", "cell.npy", *CONDUCT, "--boundary", option, "--no-report", "--output", "open")

@@ -141,7 +141,8 @@ def test_means_order_the_rules():
         assert np.linalg.eigvalsh(middle - lower).min() > -1e-12
 
 
-@pytest.mark.parametrize("physics", ["conduction", pytest.param("elasticity", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("physics", ["conduction", "elasticity"])
 def test_oblique_layers_converge(physics):
     """Layers normal to (2, 1): first order or better, with normals found from the fractions alone."""
     direction, f = np.asarray([2.0, 1.0]), 0.4

@@ -198,11 +198,12 @@ grid = jh.Grid((n,) * 3, (1.0,) * 3)
 young = jnp.where(jnp.asarray(labels) == 1, 10.0, 1.0)
 if what == "one":
     from jaxhomog.rve import solve_loads, Settings, load_cases
-    from jaxhomog.fields import ELEMENTS
+    from jaxhomog.fields import ELEMENTS, Boundary, Space
+    space = Space(ELEMENTS["q1"], Boundary(("periodic",) * 3))
     def f(e):
         r = jh.LinearElastic.isotropic(e, 0.3).response(grid.shape, e.dtype)
         m = load_cases("elasticity", 3, e.dtype)[:1]
-        return solve_loads(ELEMENTS["q1"], "elasticity", Settings(1e-6, None, None, 2000), r, grid.spacing(e.dtype), m)
+        return solve_loads(space, "elasticity", Settings(1e-6, None, None, 2000), r, grid.spacing(e.dtype), m)
 else:
     def f(e):
         value = lambda e: jh.homogenize(grid, jh.LinearElastic.isotropic(e, 0.3), throw=False).value.effective[0, 0]

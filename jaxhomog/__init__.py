@@ -7,15 +7,20 @@
 """
 
 from .api import apply as apply
+from .api import certify as certify
 from .api import describe as describe
+from .api import effective_expansion as effective_expansion
 from .api import homogenize as homogenize
 from .fields import Grid as Grid
 from .io import load_solution as load_solution
 from .io import read_image as read_image
 from .io import save_solution as save_solution
+from .materials import CompositeVoxels as CompositeVoxels
 from .materials import LinearConduction as LinearConduction
 from .materials import LinearElastic as LinearElastic
 from .materials import PhaseMixture as PhaseMixture
+from .microstructure import shapes as shapes
+from .microstructure import volume_fraction as volume_fraction
 from .results import InputError as InputError
 from .results import Result as Result
 from .results import Solution as Solution

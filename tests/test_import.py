@@ -25,7 +25,7 @@ def test_public_names():
     import jaxhomog as jh
 
     names = (
-        "Grid LinearElastic LinearConduction PhaseMixture Rotation homogenize apply to_voigt from_voigt describe"
-        " read_image save_solution load_solution Solution Result InputError SolverError"
+        "Grid LinearElastic LinearConduction PhaseMixture Rotation homogenize apply certify to_voigt from_voigt"
+        " describe read_image save_solution load_solution Solution Result InputError SolverError"
     )
     assert [n for n in names.split() if not hasattr(jh, n)] == []

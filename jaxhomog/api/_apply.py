@@ -10,12 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..fields import Grid, mean_fluxes
+from ..fields import Grid, Space, mean_fluxes
 from ..materials import AbstractLaw, response_bounds
 from ..results import SINGULAR, SUCCESS, InputError, Result, Solution, throw_if_failed, worst_of
 from ..rve import Settings, hill_mandel_residual, load_cases, macro_gradient, message_up
 from ..tensors import inverse_spd
-from ._checks import check_problem, element_named, law_dtype, solver_settings
+from ._checks import check_problem, law_dtype, solver_settings, space_named
 from ._compile import compiled
 from ._core import mask, solve_cell, with_derivative
 from ._homogenize import Fields, solver_stats, voxel_fields
@@ -39,31 +39,31 @@ class Applied(eqx.Module):
     fields: Fields
 
 
-@compiled("element", "settings", "controlled")
-def _apply(grid: Grid, law: AbstractLaw, down, up, element, settings: Settings, controlled: tuple[bool, ...]):
+@compiled("space", "settings", "controlled")
+def _apply(grid: Grid, law: AbstractLaw, down, up, space: Space, settings: Settings, controlled: tuple[bool, ...]):
     dtype = law_dtype(law)
     n = len(controlled)
     physics = law.physics
     sign = 1 if physics == "elasticity" else -1
     if not any(controlled):
         macros = macro_gradient(physics, down)[None]
-        solved = solve_cell(grid, law, element, settings, macros, dtype)
-        solved = with_derivative(element, settings, solved, macros)
-        fields = jax.tree.map(lambda x: x[0], voxel_fields(element, physics, solved, macros))
-        mean_up = _mean_up(element, physics, solved, macros)[0]
+        solved = solve_cell(grid, law, space, settings, macros, dtype)
+        solved = with_derivative(space, settings, solved, macros)
+        fields = jax.tree.map(lambda x: x[0], voxel_fields(space, physics, solved, macros))
+        mean_up = _mean_up(space, physics, solved, macros)[0]
         basis, code, power = down[None], solved.code, solved.effective[0, 0]
     else:
         # Linear: all unit loads, the mixed system of their effective tensor, superposition.
         macros = load_cases(physics, grid.dim, dtype)
-        solved = solve_cell(grid, law, element, settings, macros, dtype)
-        solved = with_derivative(element, settings, solved, macros)
+        solved = solve_cell(grid, law, space, settings, macros, dtype)
+        solved = with_derivative(space, settings, solved, macros)
         c, held = solved.effective, np.asarray(controlled)
         inner = jnp.where(held[:, None] & held[None, :], c, jnp.eye(n, dtype=dtype))
         compliance = inverse_spd(inner)
         free = jnp.where(held, 0, down)
         down = free + jnp.where(held, compliance @ jnp.where(held, sign * up - c @ free, 0), 0)
         code = worst_of(solved.code, jnp.where(jnp.all(compliance == 0), SINGULAR, SUCCESS))
-        unit = voxel_fields(element, physics, solved, macros)
+        unit = voxel_fields(space, physics, solved, macros)
         fields = jax.tree.map(lambda x: jnp.tensordot(down, x, 1), unit)
         # From the effective tensor: the prescribed components come back exactly.
         mean_up = c @ down
@@ -74,9 +74,9 @@ def _apply(grid: Grid, law: AbstractLaw, down, up, element, settings: Settings, 
     return mask(code == SUCCESS, value), code, jax.lax.stop_gradient(solver_stats(solved.evidence, scale))
 
 
-def _mean_up(element, physics, solved, macros):
+def _mean_up(space, physics, solved, macros):
     """Mean flux of every load case from its field, with the field's derivative."""
-    return message_up(physics, mean_fluxes(element, solved.response, solved.fluctuation, solved.spacing, macros))
+    return message_up(physics, mean_fluxes(space.element, solved.extended, solved.fluctuation, solved.spacing, macros))
 
 
 def apply(
@@ -85,7 +85,7 @@ def apply(
     strain: Any = None,
     stress: Any = None,
     stress_controlled: Any = None,
-    boundary: str = "periodic",
+    boundary: str | tuple[str, ...] = "periodic",
     element: str = "q1",
     tolerance: float | None = None,
     throw: bool = True,
@@ -97,7 +97,7 @@ def apply(
     residual_tolerance: float | None = None,
     max_iterations: int = 2000,
 ) -> Solution:
-    """Response of a periodic cell to one macroscopic load, with the fields behind it.
+    """Response of a cell to one macroscopic load, with the fields behind it.
 
     Every component is either strain- or stress-controlled (conduction: gradient or flux).
 
@@ -107,7 +107,7 @@ def apply(
         strain: macroscopic strain, Mandel (n,); entries of stress-controlled components are ignored.
         stress: macroscopic stress, Mandel (n,); entries of strain-controlled components are ignored.
         stress_controlled: booleans (n,); default: everything if only `stress` is given, else nothing.
-        boundary: "periodic".
+        boundary: as for `homogenize`.
         element: as for `homogenize`.
         tolerance: as for `homogenize`; fields are accurate to about its square root.
         throw: as for `homogenize`.
@@ -125,7 +125,7 @@ def apply(
         InputError: a bad argument, in one line.
         SolverError: not converged, or a stress on a cell without stiffness against it (throw=True, eager calls).
     """
-    check_problem(grid, law, boundary)
+    check_problem(grid, law)
     names = ("strain", "stress", "stress_controlled")
     given = (strain, stress, stress_controlled)
     if law.physics == "conduction":
@@ -138,7 +138,9 @@ def apply(
     dtype = law_dtype(law)
     down, up, controlled = _loads(names, given, n, dtype)
     settings = solver_settings(dtype, tolerance, field_tolerance, residual_tolerance, max_iterations)
-    value, code, stats = _apply(grid, law, down, up, element_named(element, law.physics), settings, controlled)
+    value, code, stats = _apply(
+        grid, law, down, up, space_named(element, boundary, law.physics, grid.dim), settings, controlled
+    )
     solution = Solution(value, None, Result(code), stats)
     return throw_if_failed(solution, "apply") if throw else solution
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from ..fields import ELEMENTS, Grid
+from ..fields import BOUNDARIES, ELEMENTS, Boundary, Grid, ModalElement, Space
 from ..materials import AbstractLaw
 from ..results import InputError
 from ..rve import Settings
@@ -76,20 +76,44 @@ def element_named(name: str, physics: str):
     return ELEMENTS[name]
 
 
-def check_two_sided(physics: str, element: str) -> None:
+def space_named(element: str, boundary, physics: str, dim: int) -> Space:
+    """The fluctuations of an element under a boundary condition, if the combination makes sense."""
+    chosen = element_named(element, physics)
+    if not isinstance(boundary, (str, tuple, list)):
+        raise InputError(f"boundary={boundary!r}: give one of {', '.join(BOUNDARIES)}, or one name per axis")
+    names = (boundary,) * dim if isinstance(boundary, str) else tuple(boundary)
+    if len(names) != dim:
+        raise InputError(f"boundary={boundary!r} names {len(names)} axes of {dim}: give one name, or one per axis")
+    for name in names:
+        if name not in BOUNDARIES:
+            near = difflib.get_close_matches(str(name), BOUNDARIES, 1)
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            raise InputError(f"boundary={name!r} is unknown{hint}: choose from {', '.join(BOUNDARIES)}")
+        if name == "uniform_mixed" and physics == "conduction":
+            raise InputError(
+                "boundary='uniform_mixed' tells normal from tangential displacements: for conduction give "
+                "'affine' or 'uniform_traction' per axis"
+            )
+        if name != "periodic" and not isinstance(chosen, ModalElement):
+            raise InputError(f"element={element!r} is periodic only: use 'q1' or 'q1r' with boundary={name!r}")
+    return Space(chosen, Boundary(names))
+
+
+def check_two_sided(space: Space, physics: str) -> None:
     """Whether guaranteed bounds of the voxel medium exist for this problem."""
     if physics != "conduction":
-        raise InputError("bounds=True: two-sided bounds are not yet available for elasticity; leave it False")
-    if not ELEMENTS[element].conforming:
-        raise InputError(f"bounds=True with element={element!r}: its tensor is no upper bound; use element='q1'")
+        raise InputError("bounds=True: two-sided bounds are not available for elasticity; leave it False")
+    if not space.element.conforming:
+        raise InputError(f"bounds=True with element={space.name!r}: its tensor is no upper bound; use element='q1'")
+    if not space.boundary.periodic:
+        raise InputError(f"bounds=True with boundary={space.boundary.names!r}: it bounds the periodic medium only")
 
 
-def check_problem(grid: Grid, law: AbstractLaw, boundary) -> None:
+def check_problem(grid: Grid, law: AbstractLaw) -> None:
     """Everything that can be said before tracing; traced values are left to the result code."""
     if not isinstance(law, AbstractLaw):
-        raise InputError(f"law is a {type(law).__name__}: give LinearElastic, LinearConduction or PhaseMixture")
-    if boundary != "periodic":
-        raise InputError(f"boundary={boundary!r} is not available: this version solves 'periodic' cells")
+        laws = "LinearElastic, LinearConduction, PhaseMixture or CompositeVoxels"
+        raise InputError(f"law is a {type(law).__name__}: give {laws}")
     if not isinstance(grid.lengths, Tracer):
         lengths = np.asarray(grid.lengths)
         if not (np.isfinite(lengths) & (lengths > 0)).all():

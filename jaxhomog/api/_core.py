@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from ..fields import Grid
+from ..fields import Grid, Space
 from ..materials import AbstractLaw
 from ..messages import AbstractResponse
-from ..results import INVALID_MATERIAL, SUCCESS, InputError, worst_of
+from ..results import INVALID_MATERIAL, SINGULAR, SUCCESS, InputError, worst_of
 from ..rve import Evidence, Settings, effective_tensor, equilibrium, supports
 from ..solvers import guarded, replaced
 
@@ -19,7 +19,8 @@ from ..solvers import guarded, replaced
 class Solved(NamedTuple):
     """Everything that the verbs assemble their answers from."""
 
-    response: AbstractResponse
+    response: AbstractResponse  # of the window
+    extended: AbstractResponse  # of the extended cell (see `Boundary`), which the fluctuations belong to
     spacing: Array
     fluctuation: Array
     effective: Array
@@ -27,30 +28,33 @@ class Solved(NamedTuple):
     code: Array
 
 
-def sound_response(law: AbstractLaw, grid: Grid, dtype, element):
+def sound_response(law: AbstractLaw, grid: Grid, dtype, space: Space):
     """Per-voxel moduli (harmless ones where they are invalid), spacings and the code so far."""
     response = law.response(grid.shape, dtype)
-    if not supports(element, response):
-        raise InputError(f"element={element.name!r} carries scalar conductivities only: use 'q1' for tensors")
+    if not supports(space.element, response):
+        raise InputError(f"element={space.name!r} carries scalar conductivities only: use 'q1' for tensors")
     h = grid.spacing(dtype)
     sound = response.valid() & jnp.all(jnp.isfinite(h) & (h > 0))
     code = worst_of(jnp.where(sound, SUCCESS, INVALID_MATERIAL), law.code())
+    if not space.boundary.periodic:
+        code = worst_of(code, jnp.where(space.boundary.loose(response, grid.shape), SINGULAR, SUCCESS))
     fine = code == SUCCESS
     response = jax.tree.map(lambda x, safe: replaced(fine, x, safe), response, response.unit())
     return response, replaced(fine, h, jnp.ones_like(h)), code
 
 
-def solve_cell(grid: Grid, law: AbstractLaw, element, settings: Settings, macros, dtype) -> Solved:
+def solve_cell(grid: Grid, law: AbstractLaw, space: Space, settings: Settings, macros, dtype) -> Solved:
     """Solve the load cases and pass the energy form of their mutual powers up; nothing is masked yet."""
-    response, h, code = sound_response(law, grid, dtype, element)
-    effective, u, evidence = effective_tensor(element, law.physics, settings, response, h, macros)
+    response, h, code = sound_response(law, grid, dtype, space)
+    extended = space.boundary.extend(response, grid.shape)
+    effective, u, evidence = effective_tensor(space, law.physics, settings, extended, h, macros)
     code = worst_of(code, jnp.max(evidence.code))
-    return Solved(response, h, u, effective, evidence, code)
+    return Solved(response, extended, h, u, effective, evidence, code)
 
 
-def with_derivative(element, settings: Settings, solved: Solved, macros) -> Solved:
+def with_derivative(space: Space, settings: Settings, solved: Solved, macros) -> Solved:
     """The same with fluctuations that carry their implicit derivative (for fields)."""
-    u = equilibrium(element, settings, solved.response, solved.spacing, macros, solved.fluctuation)
+    u = equilibrium(space, settings, solved.extended, solved.spacing, macros, solved.fluctuation)
     return solved._replace(fluctuation=u)
 
 

@@ -10,13 +10,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..fields import Grid
+from ..fields import Grid, Space
 from ..materials import AbstractLaw, Bounds, response_bounds
 from ..messages import mandel_pairs
 from ..results import SUCCESS, Result, Solution, throw_if_failed
 from ..rve import Settings, hill_mandel_residual, load_cases, lower_conductivity
 from ..tensors import to_mandel
-from ._checks import check_problem, check_two_sided, element_named, law_dtype, solver_settings
+from ._checks import check_problem, check_two_sided, law_dtype, solver_settings, space_named
 from ._compile import compiled
 from ._core import Solved, mask, solve_cell, with_derivative
 
@@ -27,7 +27,8 @@ class Fields(eqx.Module):
     Args:
         down: voxel means of the strain (Mandel), or of the temperature gradient.
         up: voxel means of the stress (Mandel), or of the flux q = -K grad T.
-        fluctuation: periodic part of the displacement or temperature at the nodes.
+        fluctuation: displacement or temperature at the nodes, less that of the macroscopic gradient; an axis that is
+            not periodic has one node more than voxels.
     """
 
     down: Float[Array, "..."]
@@ -52,16 +53,17 @@ class Homogenized(eqx.Module):
     fields: Fields | None
 
 
-def voxel_fields(element, physics: str, solved: Solved, macros) -> Fields:
+def voxel_fields(space: Space, physics: str, solved: Solved, macros) -> Fields:
     """Voxel means of gradient and flux of every load case, components last."""
-    u, h = solved.fluctuation, solved.spacing
+    u, h, element = solved.fluctuation, solved.spacing, space.element
+    shape = jax.tree.leaves(solved.response)[0].shape[-h.shape[0] :]
 
     def one(args):
         v, macro = args
         stations = element.mean_only(v, h, macro)
         down = element.voxel_field(stations, v)
-        up = element.voxel_field(element.flux(solved.response, stations), v)
-        return down, up
+        up = element.voxel_field(element.flux(solved.extended, stations), v)
+        return space.boundary.window((down, space.boundary.unscale(up, shape)))
 
     down, up = jax.lax.map(one, (u, macros))
     last = lambda x: jnp.moveaxis(x, (1, 2), (-2, -1))  # noqa: E731
@@ -85,11 +87,11 @@ def solver_stats(evidence, scale) -> dict[str, Any]:
     }
 
 
-@compiled("element", "settings", "fields", "two_sided")
-def _homogenize(grid: Grid, law: AbstractLaw, element, settings: Settings, fields: bool, two_sided: bool = False):
+@compiled("space", "settings", "fields", "two_sided")
+def _homogenize(grid: Grid, law: AbstractLaw, space: Space, settings: Settings, fields: bool, two_sided: bool):
     dtype = law_dtype(law)
     macros = load_cases(law.physics, grid.dim, dtype)
-    solved = solve_cell(grid, law, element, settings, macros, dtype)
+    solved = solve_cell(grid, law, space, settings, macros, dtype)
     ok = solved.code == SUCCESS
     basis = jnp.eye(macros.shape[0], dtype=dtype)
     bounds = response_bounds(solved.response, grid.dim)
@@ -102,7 +104,7 @@ def _homogenize(grid: Grid, law: AbstractLaw, element, settings: Settings, field
         effective=solved.effective,
         bounds=bounds,
         hill_mandel_residual=residual,
-        fields=voxel_fields(element, law.physics, with_derivative(element, settings, solved, macros), macros)
+        fields=voxel_fields(space, law.physics, with_derivative(space, settings, solved, macros), macros)
         if fields
         else None,
     )
@@ -113,7 +115,7 @@ def _homogenize(grid: Grid, law: AbstractLaw, element, settings: Settings, field
 def homogenize(
     grid: Grid,
     law: AbstractLaw,
-    boundary: str = "periodic",
+    boundary: str | tuple[str, ...] = "periodic",
     element: str = "q1",
     tolerance: float | None = None,
     throw: bool = True,
@@ -134,8 +136,11 @@ def homogenize(
 
     Args:
         grid: shape and lengths of the cell.
-        law: `LinearElastic`, `LinearConduction` or `PhaseMixture`, parameters per phase or per voxel.
-        boundary: "periodic".
+        law: `LinearElastic`, `LinearConduction`, `PhaseMixture` or `CompositeVoxels`, parameters per phase or per
+            voxel.
+        boundary: "periodic"; "affine" (u = 0 on the faces); "uniform_traction" (uniform traction or normal flux, with
+            the mean strain or gradient prescribed); "uniform_mixed" (elasticity: linear normal displacement and uniform
+            tangential traction); or one of these names per axis, for the two faces normal to it (elements q1, q1r).
         element: "q1" (default: conforming, an upper bound of the voxel medium, converges with voids), "q1r" (one
             point per voxel, no locking at rough interfaces, may fail with voids), "fourier", or "fv" (conduction).
         tolerance: bound of the relative error ||C_h - C||_F / ||C_Voigt||_F that the solver leaves in the tensor;
@@ -168,13 +173,13 @@ def homogenize(
     forward mode and to second order; the first costs no further solve. Fields are differentiated implicitly. `stats`
     carry no derivative.
     """
-    check_problem(grid, law, boundary)
-    discretization = element_named(element, law.physics)
+    check_problem(grid, law)
+    space = space_named(element, boundary, law.physics, grid.dim)
     if bounds:
-        check_two_sided(law.physics, element)
+        check_two_sided(space, law.physics)
     dtype = law_dtype(law)
     settings = solver_settings(dtype, tolerance, field_tolerance, residual_tolerance, max_iterations, devices)
-    value, code, stats = _homogenize(grid, law, discretization, settings, bool(fields), bool(bounds))
+    value, code, stats = _homogenize(grid, law, space, settings, bool(fields), bool(bounds))
     solution = Solution(value, None, Result(code), stats)
     return throw_if_failed(solution, "homogenize") if throw else solution
 

@@ -90,6 +90,12 @@ def _one(text: str) -> float:
 _number = _reader(_one)
 
 
+def _names(text: str) -> str | list[str]:
+    """One name, or a list of names separated by commas."""
+    names = [name.strip() for name in text.split(",")]
+    return names[0] if len(names) == 1 else names
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
     top = _Parser(prog="jaxhomog", description=_TOP, epilog=_END)
@@ -117,6 +123,8 @@ def parser() -> argparse.ArgumentParser:
     cell.add_argument("--dtype", metavar="TYPE", help="element type of a .raw file, e.g. uint8 or '>u2'")
     solve = run.add_argument_group("the solution")
     solve.add_argument("--element", metavar="NAME", help="q1 (default), q1r, fourier, or fv (conduction)")
+    solve.add_argument("--boundary", type=_names, metavar="NAME",
+                       help="periodic (default), affine, uniform_traction, uniform_mixed; A,B,C: by axis")  # fmt: skip
     solve.add_argument("--tolerance", type=_number, metavar="TOL",
                        help="relative error left in the tensor (default 1e-6; float32: 1e-5)")  # fmt: skip
     solve.add_argument("--field-tolerance", type=_number, metavar="TOL", help="the same for the fields")

@@ -47,7 +47,7 @@ class Problem:
     shape: list[int] | None = None
     dtype: str | None = None
     element: str = "q1"
-    boundary: str = "periodic"
+    boundary: str | list[str] = "periodic"
     tolerance: float | None = None
     field_tolerance: float | None = None
     residual_tolerance: float | None = None

@@ -25,7 +25,7 @@ from ._screen import show, table
 
 _OWN = (
     "phases", "threshold", "crop", "coarsen", "voxel_size", "lengths", "dataset", "array", "shape", "dtype", "element",
-    "tolerance", "field_tolerance", "residual_tolerance", "max_iterations", "precision",
+    "boundary", "tolerance", "field_tolerance", "residual_tolerance", "max_iterations", "precision",
 )  # fmt: skip
 # What result.json has at its top; everything else that is known goes into its `description`.
 _RESULT = (

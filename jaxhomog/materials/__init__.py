@@ -6,6 +6,7 @@ from ._bounds import conduction_bounds as conduction_bounds
 from ._bounds import cubic_polycrystal_bounds as cubic_polycrystal_bounds
 from ._bounds import elastic_bounds_isotropic as elastic_bounds_isotropic
 from ._bounds import voigt_reuss as voigt_reuss
+from ._composite import CompositeVoxels as CompositeVoxels
 from ._law import AbstractLaw as AbstractLaw
 from ._linear_conduction import LinearConduction as LinearConduction
 from ._linear_elastic import LinearElastic as LinearElastic

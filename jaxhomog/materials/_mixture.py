@@ -21,6 +21,7 @@ from ..messages import (
     upper_triangle,
 )
 from ..results import MISSING_LAW, SUCCESS, InputError
+from ._composite import CompositeVoxels
 from ._law import AbstractLaw
 
 # From this many phases on, a table look-up is faster than a chain of selects.
@@ -119,7 +120,7 @@ class PhaseMixture(AbstractLaw):
 
 def _uniform(law, dim):
     """True when no parameter of the law varies over voxels."""
-    if isinstance(law, PhaseMixture):
+    if isinstance(law, PhaseMixture | CompositeVoxels):
         return False
     core = {"tensor": 2, "stiffness": 2}.get(getattr(law, "form", ""), 0)
     fields = getattr(law, "parameters", {"conductivity": getattr(law, "conductivity", None)})

@@ -1,5 +1,6 @@
-"""Images to phases: cropping, coarsening, thresholds, generators, percolation."""
+"""Images to phases: cropping, coarsening, thresholds, generators, shapes, percolation."""
 
+from . import shapes as shapes
 from ._generators import checkerboard as checkerboard
 from ._generators import laminate as laminate
 from ._generators import overlapping_spheres as overlapping_spheres
@@ -13,3 +14,5 @@ from ._image import crop_slices as crop_slices
 from ._image import threshold as threshold
 from ._percolation import Percolation as Percolation
 from ._percolation import percolation as percolation
+from ._volume_fraction import interface_normal as interface_normal
+from ._volume_fraction import volume_fraction as volume_fraction

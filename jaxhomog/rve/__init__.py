@@ -9,5 +9,6 @@ from .solve import Evidence as Evidence
 from .solve import effective_tensor as effective_tensor
 from .solve import equilibrium as equilibrium
 from .solve import solve_loads as solve_loads
+from .up import hill_mandel_pairs as hill_mandel_pairs
 from .up import hill_mandel_residual as hill_mandel_residual
 from .up import message_up as message_up

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from ..fields import FV
+from ..fields import FV, Boundary, Space
 from ..fields._element import axis_mean
 from ..fields._faces import (
     around_edges,
@@ -141,8 +141,9 @@ def lower_conductivity(
     spacing = h / edge
     resistivity, conducting = resistivities(moduli)
     if isinstance(response, ScalarConductionResponse):
-        u, _ = solve_loads(FV, "conduction", _loosened(settings), response, h, macros)
-        u = equilibrium(FV, settings, response, h, macros, u)
+        space = Space(FV, Boundary(("periodic",) * len(h)))
+        u, _ = solve_loads(space, "conduction", _loosened(settings), response, h, macros)
+        u = equilibrium(space, settings, response, h, macros, u)
         faces = finite_volume_faces(moduli, spacing, macros, u / edge)
         faces = admissible(faces, conducting, spacing)
         faces = lax.map(lambda f: correct_locally(resistivity, conducting, f, spacing), faces)

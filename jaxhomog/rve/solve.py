@@ -13,7 +13,7 @@ from jax import lax
 from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Float
 
-from ..fields import green_operator, mean_fluxes, pair_energies
+from ..fields import Space, green_operator, mean_fluxes, pair_energies, separable_inverse
 from ..fields._element import axis_mean
 from ..results import SUCCESS
 from ..solvers import StopRule, conjugate_gradients, dot
@@ -41,11 +41,11 @@ class Evidence(NamedTuple):
     code: Array
 
 
-def solve_loads(element, physics: str, settings: Settings, response, h, macros):
+def solve_loads(space: Space, physics: str, settings: Settings, response, h, macros):
     """Fluctuations u_i of all load cases, and the evidence. Carries no derivative.
 
     Args:
-        element: discretization.
+        space: element and boundary condition; the moduli are those of its extended cell.
         physics: "elasticity" or "conduction".
         settings: stopping rules; with `settings.devices` > 1 the load cases are spread over devices.
         response: per-voxel moduli.
@@ -60,15 +60,15 @@ def solve_loads(element, physics: str, settings: Settings, response, h, macros):
     moduli, unit = scaled(response, axis_mean)
     edge = jnp.mean(h)
     solve = _solve_here if settings.devices == 1 else _solve_spread
-    u, powers, (mean, iterations, residual, error, code) = solve(element, settings, moduli, h / edge, macros)
+    u, powers, (mean, iterations, residual, error, code) = solve(space, settings, moduli, h / edge, macros)
     up = message_up(physics, mean)
     return u * edge, Evidence(powers * unit, up * unit, iterations, residual, error * unit, code)
 
 
-def _solve_here(element, settings: Settings, moduli, spacing, macros):
+def _solve_here(space: Space, settings: Settings, moduli, spacing, macros):
     """Load cases one after the other: u, powers (n, n), and per load mean flux, iterations, residual, error, code."""
     n, shape = macros.shape[0], _shape(moduli, spacing)
-    solver = _LoadSolver(element, settings, moduli, spacing, n)
+    solver = _LoadSolver(space, settings, moduli, spacing, n)
 
     def one(carry, xs):
         fluctuations, powers = carry
@@ -86,7 +86,7 @@ def _solve_here(element, settings: Settings, moduli, spacing, macros):
     return u, powers, out
 
 
-def _solve_spread(element, settings: Settings, moduli, spacing, macros):
+def _solve_spread(space: Space, settings: Settings, moduli, spacing, macros):
     """The same, every device solving its share of the load cases; no communication before all are solved."""
     n, devices = macros.shape[0], settings.devices
     mesh = jax.sharding.Mesh(np.asarray(jax.devices()[:devices]), ("loads",))
@@ -94,7 +94,7 @@ def _solve_spread(element, settings: Settings, moduli, spacing, macros):
     filled = jnp.concatenate([macros, jnp.zeros((-n % devices, *macros.shape[1:]), macros.dtype)])
 
     def share(moduli, spacing, all_macros, mine):
-        solver = _LoadSolver(element, settings, moduli, spacing, n)
+        solver = _LoadSolver(space, settings, moduli, spacing, n)
         u, out = lax.map(lambda macro: solver(macro)[::2], mine)
         everyone = lax.all_gather(u, "loads", tiled=True)
 
@@ -119,12 +119,12 @@ def _solve_spread(element, settings: Settings, moduli, spacing, macros):
 class _LoadSolver:
     """Solves one load case of a scaled problem at a time."""
 
-    def __init__(self, element, settings: Settings, moduli, spacing, n):
-        self.element, self.settings, self.moduli, self.spacing, self.n = element, settings, moduli, spacing, n
+    def __init__(self, space: Space, settings: Settings, moduli, spacing, n):
+        self.element, self.settings, self.moduli, self.spacing, self.n = space.element, settings, moduli, spacing, n
         self.shape = _shape(moduli, spacing)
         self.size = int(np.prod(self.shape))
         self.voigt = jnp.sqrt(jnp.sum(moduli.mean() ** 2))
-        self.operators = _Operators(element, moduli, spacing, self.shape)
+        self.operators = _Operators(space, moduli, spacing, self.shape)
 
     def __call__(self, macro):
         """u, force(u), and (mean flux, iterations, residual, error, code)."""
@@ -164,49 +164,49 @@ def _shape(moduli, spacing) -> tuple[int, ...]:
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def equilibrium(element, settings: Settings, response, h, macros, u):
+def equilibrium(space: Space, settings: Settings, response, h, macros, u):
     """`u`, the solution of `solve_loads`, as a function of the problem: the implicit derivative is attached.
 
     K du = -(dK u + df)
     """
-    del element, settings, response, h, macros
+    del space, settings, response, h, macros
     return u
 
 
 @equilibrium.defjvp
-def _equilibrium_jvp(element, settings, primals, tangents):
+def _equilibrium_jvp(space, settings, primals, tangents):
     response, h, macros, _ = primals
-    u = equilibrium(element, settings, *primals)
+    u = equilibrium(space, settings, *primals)
 
     def forces(response, h, macros):
-        return lax.map(lambda x: element.force(response, x[0], h, x[1]), (u, macros))
+        return lax.map(lambda x: space.boundary.restrict(space.element.force(response, x[0], h, x[1]), h), (u, macros))
 
     _, load = jax.jvp(forces, (response, h, macros), tangents[:3])
-    return u, lax.map(lambda b: solve_linear(element, settings, response, h, -b), load)
+    return u, lax.map(lambda b: solve_linear(space, settings, response, h, -b), load)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
-def effective_tensor(element, physics: str, settings: Settings, response, h, macros):
+def effective_tensor(space: Space, physics: str, settings: Settings, response, h, macros):
     """C_ij = <flux_i . gradient_j> at equilibrium, with the fluctuations and the evidence (without derivatives).
 
     At equilibrium the powers are stationary in u, so their derivative is that with respect to moduli and spacings at
     fixed u (the self-adjoint rule): no further solve. The rule is written with `equilibrium`, so that its own
     derivative feels the change of u: second derivatives are right too.
     """
-    u, evidence = solve_loads(element, physics, settings, response, h, macros)
+    u, evidence = solve_loads(space, physics, settings, response, h, macros)
     return 0.5 * (evidence.energies + evidence.energies.T), u, evidence
 
 
-def _effective_jvp(element, physics, settings, primals, tangents):
+def _effective_jvp(space, physics, settings, primals, tangents):
     response, h, macros = primals
-    value, u0, evidence = effective_tensor(element, physics, settings, *primals)
-    u = equilibrium(element, settings, response, h, macros, u0)
+    value, u0, evidence = effective_tensor(space, physics, settings, *primals)
+    u = equilibrium(space, settings, response, h, macros, u0)
     # Only what moves is differentiated: a zero tangent would cost as much as any other.
     moving = [i for i, t in enumerate(tangents) if not all(isinstance(x, SymbolicZero) for x in jax.tree.leaves(t))]
 
     def powers(*moved):
         r, spacing, m = (moved[moving.index(i)] if i in moving else x for i, x in enumerate(primals))
-        return pair_energies(element, r, u, spacing, m)
+        return pair_energies(space.element, r, u, spacing, m)
 
     directions = [jax.tree.map(_instantiated, tangents[i], primals[i]) for i in moving]
     slope = jax.jvp(powers, [primals[i] for i in moving], directions)[1] if moving else jnp.zeros_like(value)
@@ -221,8 +221,12 @@ def _instantiated(tangent, primal):
     return jnp.zeros_like(primal) if isinstance(tangent, SymbolicZero) else tangent
 
 
-def solve_linear(element, settings: Settings, response, h, b):
+def solve_linear(space: Space, settings: Settings, response, h, b):
     """K x = b for any b in the range, linear in b and differentiable in everything (implicit rule)."""
+
+    def operator(x):
+        return space.boundary.restrict(space.element.force(response, space.boundary.admit(x, h), h), h)
+
     tolerance = settings.residual_tolerance
     if settings.tolerance is not None:
         tolerance = 0.1 * math.sqrt(settings.tolerance)
@@ -233,7 +237,7 @@ def solve_linear(element, settings: Settings, response, h, b):
     def solve(_, rhs):
         moduli, unit = scaled(fixed, axis_mean)
         edge = jnp.mean(edges)
-        operators = _Operators(element, moduli, edges / edge, rhs.shape[1:])
+        operators = _Operators(space, moduli, edges / edge, rhs.shape[1:])
         # K = K' unit / edge^2 with the scaled operator K'; the load is scaled to norm one.
         size = jnp.sqrt(dot(rhs, rhs))
         size = jnp.where(size > 0, size, 1)
@@ -248,20 +252,26 @@ def solve_linear(element, settings: Settings, response, h, b):
         # A failed adjoint is NaN, never a plausible number.
         return jnp.where(found.code == SUCCESS, found.x * (size * edge**2 / unit), jnp.nan)
 
-    return lax.custom_linear_solve(lambda x: element.force(response, x, h), b, solve, solve, symmetric=True)
+    return lax.custom_linear_solve(operator, b, solve, solve, symmetric=True)
 
 
 class _Operators:
     """Operator and preconditioner of one scaled problem."""
 
-    def __init__(self, element, moduli, spacing, shape):
-        self.element, self.spacing = element, spacing
-        self.prepared = element.prepare(moduli, len(shape))
-        self.reference = reference_medium(moduli, axis_mean)
-        self.green = green_operator(element, shape, spacing, self.reference.moduli)
+    def __init__(self, space: Space, moduli, spacing, shape):
+        self.element, self.boundary, self.spacing = space.element, space.boundary, spacing
+        self.prepared = self.element.prepare(moduli, len(shape))
+        self.reference = reference_medium(self.boundary.window(moduli), axis_mean)
+        if self.boundary.periodic:
+            self.green = green_operator(self.element, shape, spacing, self.reference.moduli)
+            return
+        self.green = separable_inverse(self.element, self.boundary, shape, spacing, self.reference.moduli)
+        if len(self.reference.moduli) > 1:
+            # The preconditioner is not the inverse of the reference medium: its bound is none of the product's.
+            self.reference = self.reference._replace(floor=jnp.zeros_like(self.reference.floor))
 
     def force(self, u, macro=None):
-        return self.element.fast_force(self.prepared, u, self.spacing, macro)
+        return self.boundary.restrict(self.element.fast_force(self.prepared, u, self.spacing, macro), self.spacing)
 
 
 def _voigt_energy(moduli, macro):

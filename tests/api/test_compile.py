@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import jaxhomog as jh
 
@@ -14,6 +15,7 @@ def conductivity(k):
     return jh.homogenize(jh.Grid((4, 4), (1.0, 1.0)), law).value.effective[0, 0]
 
 
+@pytest.mark.slow
 def test_every_way_of_calling_gives_the_same_value():
     eager = conductivity(1.0)
     constants_in_a_trace = jax.jit(lambda: conductivity(1.0))

@@ -43,6 +43,7 @@ print("same")
 """
 
 
+@pytest.mark.slow
 def test_two_devices_give_what_one_gives():
     env = {k: v for k, v in os.environ.items() if k != "JAX_NUM_CPU_DEVICES"}
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, env=env, timeout=600)

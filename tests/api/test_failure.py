@@ -131,7 +131,12 @@ def test_bad_laws_raise_one_line(bad, word, unchecked):
     "options, word",
     [
         ({"element": "q2"}, "q1"),
-        ({"boundary": "affine"}, "periodic"),
+        ({"boundary": "cyclic"}, "periodic"),
+        ({"boundary": 5}, "per axis"),
+        ({"boundary": (5, "affine")}, "unknown"),
+        ({"boundary": "afine"}, "did you mean 'affine'"),
+        ({"boundary": ("affine", "periodic", "affine", "affine")}, "one per axis"),
+        ({"boundary": "affine", "element": "fourier"}, "periodic only"),
         ({"tolerance": 0.0}, "tolerance"),
         ({"tolerance": 1e-20}, "float64"),
         ({"tolerance": 2.0}, "tolerance"),

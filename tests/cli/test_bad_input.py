@@ -86,7 +86,7 @@ FILES = {
     "true for a number": (CELL + "[phases.0]\nyoung = true\npoisson = 0.3\n" + HARD, "is no number"),
     "a number for a table": ("cell = 3\n", "not a table"),
     "a number for a text": ("[cell]\nimage = 3\n" + SOFT, "text in quotes"),
-    "boundary": (CELL + SOFT + HARD + "[solver]\nboundary = 'affine'\n", "periodic"),
+    "boundary": (CELL + SOFT + HARD + "[solver]\nboundary = 'cyclic'\n", "periodic"),
     "iterations": (CELL + SOFT + HARD + "[solver]\nmax_iterations = 1.5\n", "give an integer"),
     "huge integer": (CELL + SOFT + HARD + "[solver]\nmax_iterations = 99999999999999999999\n", "max_iterations"),
     "huge float": (CELL + "[phases.0]\nyoung = 1" + "0" * 400 + "\npoisson = 0.3\n" + HARD, "young"),

@@ -81,6 +81,18 @@ def test_fields_obey_the_load_that_was_asked_for(cli, image):
     np.testing.assert_allclose(fields["stress"].mean(axis=(0, 1)), effective @ strain, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
+def test_boundary_conditions_by_name(cli, image, result):
+    for option, names in (("uniform_traction", "uniform_traction"), ("affine,periodic", ("affine", "periodic"))):
+        call = cli("homogenize", "cell.npy", *CONDUCT, "--boundary", option, "--no-report", "--output", "open")
+        assert call.code == 0
+        law = jh.PhaseMixture(image.astype(np.int32), {0: jh.LinearConduction(1.0), 1: jh.LinearConduction(10.0)})
+        expected = jh.homogenize(jh.Grid(image.shape), law, boundary=names).value.effective
+        np.testing.assert_allclose(result(Path("open/result.json"))["effective"], expected, rtol=1e-9, atol=1e-9)
+        fields, _ = read_vti(Path("open/fields.vti"))
+        assert all(np.isfinite(values).all() for values in fields.values())
+
+
 def test_transport_in_hdf5_with_tortuosity(cli, image, result):
     h5py = pytest.importorskip("h5py")
     call = cli("homogenize", "cell.npy", *CONDUCT, "--fields", "h5", "--flux", "1,0", "--no-report")

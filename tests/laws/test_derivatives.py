@@ -78,7 +78,10 @@ def test_first_derivatives(physics, element, shape):
     np.testing.assert_allclose(slope @ only[1], central(f, x, only), rtol=1e-6)
 
 
-@pytest.mark.parametrize("physics, element, shape", [CASES[0], CASES[2], CASES[4], *CASES[5:6]])
+@pytest.mark.parametrize(
+    "physics, element, shape",
+    [pytest.param(*getattr(CASES[0], "values", CASES[0]), marks=pytest.mark.slow), CASES[2], CASES[4], *CASES[5:6]],
+)
 def test_hessian_vector_products(physics, element, shape):
     parameters, weight, lengths = start(physics, shape)
     f, x = functional(physics, element, shape, weight), (parameters, lengths)

@@ -212,7 +212,9 @@ def test_converged_lanes_do_not_drift():
 
 
 @pytest.mark.parametrize("shape", [(1, 6), (6, 1), (1, 1), (1, 4, 3), (4, 3, 1), (1, 1, 5)], ids=str)
-@pytest.mark.parametrize("element", ["q1", "q1r", "fourier", "fv"])
+@pytest.mark.parametrize(
+    "element", ["q1", *(pytest.param(e, marks=pytest.mark.slow) for e in ("q1r", "fourier", "fv"))]
+)
 def test_thin_boxes_are_boxes_of_fewer_dimensions(element, shape):
     """Repeating a box along an axis that has one voxel changes nothing."""
     k = np.random.default_rng(1).uniform(0.5, 5, shape)

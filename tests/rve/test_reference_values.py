@@ -113,6 +113,7 @@ def test_hill_equal_shear_is_exact_for_any_image(element):
     assert hill_errors(labels, element)[1] < 1e-10
 
 
+@pytest.mark.slow
 def test_hill_equal_shear_falls_for_q1():
     errors = [hill_errors(sphere_cell(n, 0.415), "q1")[1] for n in (8, 16)]
     assert errors[0] > 1e-2 and errors[1] < 0.7 * errors[0]

@@ -1,0 +1,156 @@
+"""`certify`: was power passed faithfully between the scales?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Real
+
+from ..fields import Grid
+from ..results import SUCCESS, InputError, Result, Solution
+from ..tensors import safe_norm
+from ..validity import EnergyReport, hill_mandel, hill_mandel_rates, reason_code
+from ._apply import Applied
+from ._homogenize import Homogenized
+
+Field = Real[ArrayLike, "..."] | None
+
+
+def certify(
+    solution: Solution | None = None,
+    grid: Grid | None = None,
+    *,
+    stress: Field = None,
+    strain: Field = None,
+    flux: Field = None,
+    gradient: Field = None,
+    mean_up: Field = None,
+    mean_down: Field = None,
+    weights: Field = None,
+    scheme: str | None = None,
+    history: bool = False,
+    tolerance: float = 1e-2,
+) -> Solution:
+    """Audit of the energy that passes between the scales, for a solution of this library or fields of any code.
+
+        <s_i : e_j> = <s_i> : <e_j>  for all pairs of load cases,   div s = 0,   e = <e> + sym grad w,   <e> = E
+
+    **A solution** of `homogenize` or `apply` brings its own evidence: the Hill-Mandel residual over the load cases that
+    were solved, from powers inside the voxels, and the residual of equilibrium of its element. The voxel means of its
+    fields are *not* put into Hill-Mandel, because those of `q1` cannot satisfy it: strains that vary within a voxel
+    carry power, which the means leave out. The strains are gradients by construction. With `fields=True` the means of
+    the fields are compared with the tensor as well. A single load (`apply`) has the pair i = i alone, which agrees
+    after every step of the solver: equilibrium decides there.
+
+    **Fields** are audited as they are, see `validity.hill_mandel`. With `scheme` and `grid`, so are the voxel fields of
+    a solution: sensible for the elements "fourier" and "q1r" under their own name.
+
+    Args:
+        solution: of `homogenize` or `apply`.
+        grid: the periodic box of voxel fields; without it only powers and means of fields are audited.
+        stress: (n_loads, *space, m) in Mandel components; on a grid one load may come as (*space, m).
+        strain: likewise.
+        flux: likewise with m = d, for conduction.
+        gradient: likewise.
+        mean_up: prescribed mean stresses or fluxes (n_loads, m), NaN where free.
+        mean_down: prescribed mean strains or gradients, likewise.
+        weights: volumes of integration points, instead of `grid`.
+        scheme: derivative for voxel fields, "fourier" (the default for fields) or "q1r".
+        history: the first axis is time: the rate form <s : de> = <s> : <de> over all pairs of steps.
+        tolerance: of every relative number. A tensor converged to 1e-6 has fields right to about 1e-3.
+
+    Returns:
+        `Solution` with value `EnergyReport`: verdict, residual, pair, equilibrium, compatibility, averages, code, and
+        `reason` in words. A bad verdict is an answer, not a failure: nothing is raised. NaN is "not checked". All of
+        it goes through jit and vmap.
+
+    Raises:
+        InputError: not exactly one of a solution and a pair of fields, or shapes that do not fit.
+
+    Source:
+        Hill (1963), J. Mech. Phys. Solids 11, 357-372; Mandel (1972); Nemat-Nasser & Hori (1999), section 2.4.
+    """
+    given = [x for x in (stress, strain, flux, gradient) if x is not None]
+    if solution is not None:
+        if given or weights is not None or mean_up is not None or mean_down is not None or history:
+            raise InputError("a solution brings its own fields: give certify a solution (and grid, scheme) or fields")
+        return _own(solution, grid, scheme, tolerance)
+    up, down = (stress, strain) if flux is None and gradient is None else (flux, gradient)
+    if len(given) != 2 or up is None or down is None:
+        raise InputError("give certify a solution, or stress= and strain=, or flux= and gradient=")
+    up, down = jnp.asarray(up), jnp.asarray(down)
+    if grid is not None and up.ndim == grid.dim + 1:
+        up, down = up[None], down[None]
+        mean_up, mean_down = (None if x is None else jnp.asarray(x).reshape(1, -1) for x in (mean_up, mean_down))
+    settings: dict[str, Any] = {"weights": weights, "scheme": scheme or "fourier", "tolerance": tolerance}
+    if history:
+        if mean_up is not None or mean_down is not None:
+            raise InputError("history=True compares increments: prescribed means are for load cases")
+        return _answer(hill_mandel_rates(up, down, grid, **settings))
+    return _answer(hill_mandel(up, down, grid, mean_stress=mean_up, mean_strain=mean_down, **settings))
+
+
+def _answer(report: EnergyReport, result: Result | None = None) -> Solution:
+    code = jnp.full(report.residual.shape, SUCCESS, jnp.int32)
+    return Solution(report, None, result or Result(code), {})
+
+
+def _own(solution: Solution, grid: Grid | None, scheme: str | None, tolerance: float) -> Solution:
+    value = solution.value
+    if not isinstance(value, Homogenized | Applied):
+        raise InputError(f"certify: a solution with a {type(value).__name__}: give one of homogenize or apply")
+    if scheme is not None:
+        if grid is None or value.fields is None:
+            raise InputError("scheme= audits voxel fields: give grid=, and a solution with fields (fields=True)")
+        up, down, mean_up, mean_down = _messages(value)
+        report = hill_mandel(
+            up, down, grid, scheme=scheme, mean_stress=mean_up, mean_strain=mean_down, tolerance=tolerance
+        )
+        return _answer(report, solution.result)
+    return _answer(_evidence(value, solution.stats["residual"], tolerance), solution.result)
+
+
+@jax.jit
+def _evidence(value: Homogenized | Applied, equilibrium, tolerance) -> EnergyReport:
+    """The report of what a solution says about itself, lane by lane."""
+    residual = value.hill_mandel_residual
+    averages = jnp.full_like(residual, jnp.nan) if value.fields is None else _means_apart(value)
+    code = reason_code(
+        equilibrium=equilibrium > tolerance,
+        averages=averages > tolerance,
+        energy=residual > tolerance,
+        # A failed solve leaves NaN.
+        not_finite=~(jnp.isfinite(residual) & jnp.isfinite(equilibrium)),
+    )
+    pair = jnp.full((*residual.shape, 2), -1)
+    compatible = jnp.zeros_like(residual)
+    return EnergyReport(code == 0, residual, pair, equilibrium, compatible, averages, code, None)
+
+
+def _messages(value: Homogenized | Applied):
+    """Fields (lanes..., load, *space, m) and the messages (lanes..., load, m) that they should average to."""
+    fields, lanes = value.fields, value.hill_mandel_residual.ndim
+    assert fields is not None
+    if isinstance(value, Applied):
+        expand = lambda x: jnp.expand_dims(x, lanes)  # noqa: E731
+        return expand(fields.up), expand(fields.down), expand(value.up), expand(value.down)
+    # The flux q = -K grad T has one nodal unknown, the temperature.
+    sign = -1 if fields.fluctuation.shape[-1] == 1 else 1
+    up = sign * jnp.swapaxes(value.effective, -1, -2)
+    return fields.up, fields.down, up, jnp.broadcast_to(jnp.eye(up.shape[-1], dtype=up.dtype), up.shape)
+
+
+def _means_apart(value: Homogenized | Applied):
+    """Largest relative distance of the fields' means from the messages, lane by lane."""
+    up, down, mean_up, mean_down = _messages(value)
+    lanes = value.hill_mandel_residual.ndim
+    gaps = []
+    for field, mean in ((up, mean_up), (down, mean_down)):
+        points = field.reshape(*field.shape[: lanes + 1], -1, field.shape[-1])
+        size = safe_norm(safe_norm(points)) * points.shape[-2] ** -0.5
+        gap = safe_norm(jnp.mean(points, axis=-2) - mean)
+        gaps.append(jnp.where(size > 0, gap / jnp.where(size > 0, size, 1), 0))
+    return jnp.max(jnp.stack(gaps), axis=(0, -1))

@@ -1,0 +1,73 @@
+"""`effective_expansion`: what an eigenstrain in every voxel makes of the cell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ..fields import Grid
+from ..materials import AbstractLaw
+from ..results import SINGULAR, SUCCESS, InputError, Result, Solution, throw_if_failed, worst_of
+from ..tensors import inverse_spd
+from ._core import mask
+from ._homogenize import homogenize
+
+
+class Expansion(eqx.Module):
+    """The value of `effective_expansion`.
+
+    Args:
+        expansion: strain of the cell under zero mean stress, Mandel.
+        stress: mean stress of the cell whose mean strain is held at zero, Mandel: -C_eff : expansion.
+        effective: effective stiffness, Mandel.
+    """
+
+    expansion: Float[Array, " n"]
+    stress: Float[Array, " n"]
+    effective: Float[Array, "n n"]
+
+
+def effective_expansion(grid: Grid, law: AbstractLaw, eigenstrain: Any, throw: bool = True, **options) -> Solution:
+    """Effective eigenstrain (thermal expansion, swelling) of an elastic cell with an eigenstrain in every voxel.
+
+        C_eff : e_eff = <B^T : e(x)>,   B(x) E = stress in x under the mean strain E
+
+    The stress fields of the unit strains weigh the eigenstrain (Levin 1967, Mekh. Tverd. Tela 2:88; Rosen and Hashin
+    1970, Int. J. Eng. Sci. 8:157, eq. 12): no further solve, and the answer is exact for the discrete cell under every
+    boundary condition that fulfils Hill-Mandel.
+
+    Args:
+        grid: shape and lengths of the cell.
+        law: elastic law.
+        eigenstrain: stress-free strain of every voxel, Mandel (*shape, n), or (*shape,) where it is isotropic (in two
+            dimensions: isotropic in the plane). Any unit of strain; per kelvin for thermal expansion.
+        throw: as for `homogenize`.
+        options: further arguments of `homogenize`. Stress fields are as accurate as `field_tolerance` says.
+
+    Returns:
+        `Solution` with value `Expansion`; stats as for `homogenize`.
+
+    Raises:
+        InputError: not elastic, or an eigenstrain of another shape.
+        SolverError: not converged, or a cell without stiffness in some direction (throw=True, eager calls).
+    """
+    if isinstance(law, AbstractLaw) and law.physics != "elasticity":
+        raise InputError("an eigenstrain belongs to elasticity: the law conducts")
+    dim, n = grid.dim, 6 if grid.dim == 3 else 3
+    strain = jnp.asarray(eigenstrain)
+    if strain.shape == grid.shape:
+        strain = strain[..., None] * jnp.asarray([1.0] * dim + [0.0] * (n - dim), strain.dtype)
+    if strain.shape != (*grid.shape, n):
+        raise InputError(f"eigenstrain has shape {strain.shape}: give {grid.shape} (isotropic) or {(*grid.shape, n)}")
+    s = homogenize(grid, law, throw=False, fields=True, **options)
+    # The mean of B^T e needs voxel means of the stress only, because e is constant in a voxel.
+    weighted = jnp.sum(s.value.fields.up * strain.astype(s.value.effective.dtype), axis=-1)
+    stress = -jnp.mean(weighted.reshape(n, -1), axis=-1)
+    compliance = inverse_spd(s.value.effective)
+    code = worst_of(s.result.code, jnp.where(jnp.all(compliance == 0), SINGULAR, SUCCESS))
+    value = mask(code == SUCCESS, Expansion(-compliance @ stress, stress, s.value.effective))
+    solution = Solution(value, None, Result(code), s.stats)
+    return throw_if_failed(solution, "effective_expansion") if throw else solution

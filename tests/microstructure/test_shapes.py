@@ -1,0 +1,181 @@
+"""Shapes to volume fractions: the cut of a voxel, totals, derivatives, periodicity, bad input."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxhomog as jh
+from jaxhomog.microstructure import interface_normal
+from jaxhomog.microstructure._plane_cut import fraction_below
+from jaxhomog.microstructure.shapes import Box, Cylinder, Ellipsoid, Sphere, Union
+
+
+def unit(n, dim):
+    return jh.Grid((n,) * dim, (1.0,) * dim)
+
+
+def by_inclusion(height, slopes):
+    """Share of the unit cube below a plane without a vanishing slope, by inclusion and exclusion of its corners."""
+    dim = len(slopes)
+    total = 0.0
+    for corner in np.ndindex((2,) * dim):
+        sign = np.asarray(corner) - 0.5
+        total += (-1.0) ** (dim - sum(corner)) * max(height + np.abs(slopes) @ sign, 0.0) ** dim
+    return total / (np.prod(np.abs(slopes)) * {2: 2, 3: 6}[dim])
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_cut_voxel_against_inclusion_and_exclusion(dim):
+    rng = np.random.default_rng(dim)
+    slopes = rng.uniform(0.2, 1, (200, dim)) * rng.choice([-1, 1], (200, dim))
+    height = rng.uniform(-1.2, 1.2, 200)
+    got = fraction_below(jnp.asarray(height), jnp.asarray(slopes))
+    expected = [by_inclusion(h, s) for h, s in zip(height, slopes, strict=True)]
+    np.testing.assert_allclose(got, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+@pytest.mark.parametrize("tiny", [0.0, 1e-300, 1e-17, 1e-9])
+def test_cut_voxel_with_planes_along_the_axes(dim, tiny):
+    """Slopes that vanish, all but one: a linear profile, finite and right in its derivatives."""
+    below = jax.jit(jax.vmap(jax.value_and_grad(fraction_below, (0, 1)), (0, None)))
+    for axis in range(dim):
+        slopes = jnp.where(jnp.arange(dim) == axis, -2.0, tiny)
+        height = jnp.asarray([-1.5, -0.7, 0.0, 0.4, 1.3])
+        got, (by_height, by_slopes) = below(height, slopes)
+        np.testing.assert_allclose(got, np.clip(height / 2 + 0.5, 0, 1), atol=1e-8)
+        np.testing.assert_allclose(by_height, [0, 0.5, 0.5, 0.5, 0], atol=1e-8)
+        assert np.isfinite(by_slopes).all()
+
+
+def test_cut_voxel_turns_over_with_its_plane():
+    rng = np.random.default_rng(0)
+    h, s = jnp.asarray(rng.normal(size=50)), jnp.asarray(rng.normal(size=(50, 3)))
+    np.testing.assert_allclose(fraction_below(h, s) + fraction_below(-h, -s), 1, atol=1e-14)
+    assert float(fraction_below(jnp.asarray(-0.1), jnp.zeros(3))) == 0
+    assert float(fraction_below(jnp.asarray(0.1), jnp.zeros(2))) == 1
+
+
+SHAPES = [
+    ("disc", 2, lambda c: Sphere((c, 0.52), 0.3), np.pi * 0.3**2),
+    ("ellipse", 2, lambda c: Ellipsoid((c, 0.52), (0.3, 0.2)), np.pi * 0.06),
+    ("sphere", 3, lambda c: Sphere((c, 0.52, 0.1), 0.3), 4 / 3 * np.pi * 0.3**3),
+    ("ellipsoid", 3, lambda c: Ellipsoid((c, 0.52, 0.1), (0.3, 0.25, 0.4)), 4 / 3 * np.pi * 0.03),
+    ("cylinder", 3, lambda c: Cylinder((0.3, c, 0.9), 0.3, 0), np.pi * 0.3**2),
+    ("two discs", 2, lambda c: Union(Sphere((c, 0.2), 0.15), Sphere((c, 0.7), 0.2)), np.pi * (0.15**2 + 0.2**2)),
+]
+
+
+@pytest.mark.parametrize("name, dim, build, size", SHAPES, ids=[s[0] for s in SHAPES])
+def test_total_is_right_to_second_order(name, dim, build, size):
+    for n in (16, 32):
+        f = jh.volume_fraction(unit(n, dim), build(0.47))
+        assert float(f.min()) >= 0 and float(f.max()) <= 1
+        assert abs(float(f.mean()) / size - 1) < 0.3 / n**2, n
+
+
+def test_disc_against_samples():
+    n, fine = 12, 40
+    c = (np.arange(n * fine) + 0.5) / (n * fine)
+    inside = (c[:, None] - 0.48) ** 2 + (c[None, :] - 0.53) ** 2 < 0.31**2
+    expected = inside.reshape(n, fine, n, fine).mean((1, 3))
+    np.testing.assert_allclose(jh.volume_fraction(unit(n, 2), Sphere((0.48, 0.53), 0.31)), expected, atol=0.02)
+
+
+def test_box_is_exact():
+    grid = jh.Grid((5, 4, 3), (1.0, 2.0, 3.0))
+    box = Box((0.9, 1.1, 0.2), (0.33, 0.71, 2.9))
+    assert float(jh.volume_fraction(grid, box).mean()) == pytest.approx(0.33 * 0.71 * 2.9 / 6, rel=1e-14)
+    layer = jh.volume_fraction(grid, Box((0.5, 1.1, 0.2), (0.36, 2.0, 3.0)))
+    np.testing.assert_allclose(layer[:, 0, 0], [0, 0.4, 1, 0.4, 0], atol=1e-14)
+    assert float(layer[2].min()) == 1.0
+
+
+def test_box_level_is_the_distance():
+    box, lengths = Box((0.5, 0.5), (0.4, 0.2)), jnp.ones(2)
+    points = jnp.asarray([[0.5, 0.5], [0.75, 0.5], [0.7 + 0.03, 0.6 + 0.04], [0.5, 0.58]])
+    np.testing.assert_allclose(box.level(points, lengths), [-0.1, 0.05, 0.05, -0.02], atol=1e-15)
+
+
+@pytest.mark.parametrize("name, dim, build, size", SHAPES, ids=[s[0] for s in SHAPES])
+def test_shapes_are_periodic(name, dim, build, size):
+    n = 8
+    grid = unit(n, dim)
+    axis = 1 if name == "cylinder" else 0
+    moved = jh.volume_fraction(grid, build(0.47 + 3 / n))
+    np.testing.assert_allclose(moved, jnp.roll(jh.volume_fraction(grid, build(0.47)), 3, axis), atol=1e-12)
+
+
+def test_voxel_opposite_to_the_centre_is_outside():
+    """Half a cell away all slopes vanish by symmetry."""
+    f = jh.volume_fraction(unit(8, 2), Sphere((0.5625, 0.5625), 0.2))
+    assert float(f[0, 0]) == 0 and float(f[0, 4]) == 0 and float(f[4, 4]) == 1
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_derivatives_by_radius_and_centre(dim):
+    grid = jh.Grid((10, 8, 6)[:dim], (1.0, 0.9, 1.1)[:dim])
+    centre, weight = jnp.asarray([0.5, 0.45, 0.6][:dim]), np.random.default_rng(1).normal(size=grid.shape)
+
+    @jax.jit
+    def functional(centre, radius):
+        return jnp.sum(weight * jh.volume_fraction(grid, Sphere(centre, radius)))
+
+    by_centre, by_radius = jax.jit(jax.grad(functional, (0, 1)))(centre, 0.31)
+    step = 1e-6
+    assert float(by_radius) == pytest.approx(
+        float(functional(centre, 0.31 + step) - functional(centre, 0.31 - step)) / (2 * step), rel=1e-6
+    )
+    for k in range(dim):
+        e = step * (jnp.arange(dim) == k)
+        difference = (functional(centre + e, 0.31) - functional(centre - e, 0.31)) / (2 * step)
+        assert float(by_centre[k]) == pytest.approx(float(difference), rel=1e-5, abs=1e-5)
+
+
+def test_total_grows_with_the_perimeter():
+    grid = unit(48, 2)
+    slope = jax.jit(jax.grad(lambda r: jh.volume_fraction(grid, Sphere((0.5, 0.5), r)).mean()))(0.3)
+    assert float(slope) == pytest.approx(2 * np.pi * 0.3, rel=5e-3)
+
+
+def test_radius_under_vmap_and_jit_is_not_checked():
+    grid = unit(8, 2)
+    many = jax.jit(jax.vmap(lambda r: jh.volume_fraction(grid, Sphere((0.5, 0.5), r)).mean()))(jnp.asarray([-1.0, 0.2]))
+    assert float(many[0]) == 0 and float(many[1]) == pytest.approx(np.pi * 0.04, rel=1e-2)
+
+
+def test_single_precision_stays():
+    shape = Sphere(jnp.asarray([0.5, 0.5], jnp.float32), jnp.asarray(0.3, jnp.float32))
+    f = jh.volume_fraction(unit(16, 2), shape)
+    assert f.dtype == jnp.float32 and float(f.mean()) == pytest.approx(np.pi * 0.09, rel=1e-3)
+
+
+def test_normal_of_a_sphere():
+    grid = unit(8, 3)
+    n = np.asarray(interface_normal(grid, Sphere((0.5,) * 3, 0.3)))
+    centre = (np.arange(8) + 0.5) / 8 - 0.5
+    x = np.stack(np.meshgrid(*[centre] * 3, indexing="ij"), -1)
+    length = np.linalg.norm(x, axis=-1)
+    near = (length > 0.2) & (length < 0.4)
+    cosine = np.sum(n * x, axis=-1)[near] / length[near]
+    assert cosine.min() > 0.99
+
+
+def test_bad_input_says_what_to_do(unchecked):
+    grid = unit(8, 2)
+    for shape, words in (
+        (lambda: Sphere((1.2, 0.5), 0.3), "outside the box"),
+        (lambda: Sphere((0.5, 0.5), 0.0), "radius is 0: give a finite number > 0"),
+        (lambda: Sphere((0.5, 0.5), np.nan), "radius is nan"),
+        (lambda: Sphere((0.5, 0.5), (0.1, 0.2)), "one number per shape"),
+        (lambda: Sphere((0.5, 0.5, 0.5), 0.3), "3 coordinates and the grid 2 directions"),
+        (lambda: Ellipsoid((0.5, 0.5), (0.3, -0.1)), "semi_axes is"),
+        (lambda: Box((0.5, 0.5), (0.3, 1.1)), "give edges that fit"),
+        (lambda: Cylinder((0.5, 0.5), 0.3), "give 3 and axis 0, 1 or 2"),
+        (lambda: Union(), "at least one"),
+        (lambda: Union(Sphere((0.5, 0.5), -1.0)), "radius is -1"),
+        (lambda: "disc", "give one of shapes"),
+    ):
+        with pytest.raises(jh.InputError, match=words):
+            jh.volume_fraction(grid, shape())

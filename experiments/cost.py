@@ -24,7 +24,17 @@ What was tried (64^3, q1, float64; CPU ms of one application of the operator unl
   within the scatter, 24 bytes per voxel more, because a conditional copies its operands: not kept;
 * load cases by irreducible strains (hydrostatic, two deviators, three shears): one iteration less in the first only;
 * padding by updates in place of concatenations: XLA makes copies (float64 2.2 to 3.8 ms a pass): not kept;
-* gradient: zero tangents of lengths and loads left out (1.18 to 1.14 of the forward solve).
+* gradient: zero tangents of lengths and loads left out (1.18 to 1.14 of the forward solve); pairs of loads contracted
+  at the nodes instead of the stations, one load and a slab of layers at a time (1.14 to 1.02 ... 1.08);
+* gradient: all loads of one layer contracted at the nodes (no gain), nodes of a layer padded on every side (slower);
+* memory: the mean flux read from the moduli as the solver keeps them, a slab at a time, 16 bytes per voxel less and a
+  tenth of the forward time; no gain from one load outside the loop over loads (XLA had done it), from moduli sliced
+  out of the padded ones (XLA takes the originals), nor from the same behind an optimization barrier (moved ahead);
+* compile time: XLA's older loop emitters compile 1 s faster and run float32 a fifth slower, float64 a twelfth: not
+  kept; without LLVM's expensive passes, or with 2 and 4 parallel parts: no change; LLVM level 0: half a second less
+  and kernels four times slower; all analytic bounds in one loop: 0.05 s; padding by one indexed read: 0.2 s less, as
+  fast, 5 bytes per voxel more: not kept. What is left: tracing and lowering 0.65 s, passes over HLO 0.6 s, some 200
+  kernels of which none takes more than a few percent.
 """
 
 from __future__ import annotations

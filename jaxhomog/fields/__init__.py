@@ -13,6 +13,7 @@ from ._boundary import BOUNDARIES as BOUNDARIES
 from ._boundary import Boundary as Boundary
 from ._boundary import Space as Space
 from ._element import AbstractElement as AbstractElement
+from ._energies import mean_flux as mean_flux
 from ._energies import mean_fluxes as mean_fluxes
 from ._energies import pair_energies as pair_energies
 from ._fourier import FOURIER as FOURIER

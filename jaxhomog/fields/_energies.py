@@ -1,8 +1,9 @@
-"""Mean fluxes and powers of pairs of load cases, summed layer by layer so that no strain field is ever stored."""
+"""Mean fluxes and powers of pairs of load cases, summed slab by slab so that no strain field is ever stored."""
 
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,9 @@ from jax import lax
 from ..messages import total
 from ._element import AbstractElement
 from ._modal import ModalElement
+
+# Elements of a slab.
+_SLAB = 16384
 
 
 def _pairs(element, response, stations, n):
@@ -45,55 +49,103 @@ def pair_energies(element: AbstractElement, response, u, h, macros):
         gradient = jax.vmap(lambda v, e: element.gradient(v, h, e)[0][1])(u, macros)
         return _pairs(element, response, [(1.0, gradient)], n) / size
 
-    def layer(i, moduli, u, h, macros):
-        stations, moduli = _layer(element, i, moduli, u, h, macros)
-        return _pairs(element, moduli, stations, n)
+    dim = u.ndim - 2
+    weights = [weight for _, weight in element.stations(dim)]
 
-    return _sum_layers(layer, jnp.zeros((n, n), u.dtype), response, u, h, macros) / size
+    def slab(nodes, moduli, h, macros):
+        def row(args):
+            # flux_i . gradient_j = force_i . u_j + (sum of flux_i) . macro_j, by adjointness: pairs meet at the nodes,
+            # which hold fewer numbers than the stations. The transpose, every voxel's derivative, inherits that.
+            stations, pull = jax.vjp(lambda v, e: _gradients(element, v, h, e), *args)
+            flux = [{k: w * q for k, q in moduli.flux(g).items()} for w, g in zip(weights, stations, strict=True)]
+            force, mean = pull(flux)
+            return _inner(nodes, force) + _inner(macros, mean)
+
+        # One load at a time stays in the caches.
+        return lax.map(jax.checkpoint(row), (nodes, macros))
+
+    return _sum_slabs(slab, jnp.zeros((n, n), u.dtype), response, u, h, macros) / size
+
+
+def _inner(many, one):
+    """Inner products of each of `many` (n, ...) with `one`."""
+    return jnp.einsum("jv,v->j", many.reshape(many.shape[0], -1), one.ravel(), precision=lax.Precision.HIGHEST)
 
 
 def mean_fluxes(element: AbstractElement, response, u, h, macros):
     """Mean fluxes (n, components, d) of load cases with fluctuations u (n, components, *shape)."""
+    if isinstance(element, ModalElement):
+        slab = partial(_slab_fluxes, element)
+        return _sum_slabs(slab, jnp.zeros(macros.shape, u.dtype), response, u, h, macros) / math.prod(u.shape[2:])
+
+    def one(args):
+        v, macro = args
+        return element.mean_gradient(element.flux(response, element.gradient(v, h, macro)), v)
+
+    return lax.map(one, (u, macros))
+
+
+def mean_flux(element: AbstractElement, prepared, u, h, macro):
+    """Mean flux (components, d) of one load case, from the moduli as `prepare` left them; primal only.
+
+    A solver need not keep the moduli in two layouts for this.
+    """
     if not isinstance(element, ModalElement):
+        return mean_fluxes(element, prepared, u[None], h, macro[None])[0]
+    shape = u.shape[1:]
+    thick = _thickness(shape)
 
-        def one(args):
-            v, macro = args
-            return element.mean_gradient(element.flux(response, element.gradient(v, h, macro)), v)
+    def add(so_far, start):
+        moduli = element.slab_moduli(prepared, shape, start, thick)
+        return so_far + _slab_fluxes(element, _slab_nodes(u[None], start, thick), moduli, h, macro[None])[0], None
 
-        return lax.map(one, (u, macros))
+    return lax.scan(add, jnp.zeros_like(macro), jnp.arange(0, shape[0], thick))[0] / math.prod(shape)
 
+
+def _slab_fluxes(element: ModalElement, nodes, moduli, h, macros):
+    """Sum of the fluxes over a slab, (n, components, d)."""
+    dim = nodes.ndim - 2
+
+    def one(args):
+        gradient, *_ = _gradients(element, args[0], h, args[1], top=0)
+        flux = moduli.flux(gradient)
+        return jnp.stack([jnp.stack([jnp.sum(flux[c, k]) for k in range(dim)]) for c in range(nodes.shape[1])])
+
+    return lax.map(one, (nodes, macros))
+
+
+def _gradients(element: ModalElement, nodes, h, macro, top=None):
+    return [g for _, g in element.slab_gradient(nodes, h, macro, top)]
+
+
+def _thickness(shape) -> int:
+    """Layers of a slab: few elements stay in a CPU's caches, more keep its cores (or an accelerator) busy."""
+    target = _SLAB if jax.default_backend() == "cpu" else 64 * _SLAB
+    fitting = [t for t in range(1, shape[0] + 1) if shape[0] % t == 0 and t * math.prod(shape[1:]) <= target]
+    return max(fitting, default=1)
+
+
+def _slab_nodes(u, start, thick):
+    """Layers start, ..., start + thick of the nodes of u (n, components, *shape), periodically."""
+    here = lax.dynamic_slice_in_dim(u, start, thick, axis=2)
+    after = lax.dynamic_slice_in_dim(u, (start + thick) % u.shape[2], 1, axis=2)
+    return jnp.concatenate([here, after], axis=2)
+
+
+def _sum_slabs(slab, zero, response, u, h, macros):
+    """Sum of slab(nodes, moduli, h, macros) over slabs of elements; its residuals are recomputed, not stored."""
     dim = u.ndim - 2
+    thick = _thickness(u.shape[2:])
 
-    def layer(i, moduli, u, h, macros):
-        stations, moduli = _layer(element, i, moduli, u, h, macros, top=0)
-        flux = element.flux(moduli, stations)[0][1]
-        space = tuple(range(1, dim + 1))
-        rows = [[jnp.sum(flux[c, k], axis=space) for k in range(dim)] for c in range(u.shape[1])]
-        return jnp.stack([jnp.stack(row, axis=-1) for row in rows], axis=-2)
+    def by_slab(x):
+        at = x.ndim - dim
+        return jnp.moveaxis(x.reshape(*x.shape[:at], -1, thick, *x.shape[at + 1 :]), at, 0)
 
-    size = math.prod(u.shape[2:])
-    return _sum_layers(layer, jnp.zeros(macros.shape, u.dtype), response, u, h, macros) / size
-
-
-def _layer(element: ModalElement, i, moduli, u, h, macros, top=None):
-    """Stations and moduli of layer i of elements, load cases first, then one layer of space."""
-    n, dim = u.shape[0], u.ndim - 2
-    here = lax.dynamic_slice_in_dim(u, i, 1, axis=2)
-    after = lax.dynamic_slice_in_dim(u, (i + 1) % u.shape[2], 1, axis=2)
-    nodes = jnp.moveaxis(jnp.concatenate([here, after], axis=2), 1, 0)
-    # Macro gradients broadcast over space.
-    macro = jnp.moveaxis(macros, 0, -1).reshape(*macros.shape[1:], n, *(1,) * dim)
-    moduli = jax.tree.map(lambda x: jnp.expand_dims(x, x.ndim - dim + 1), moduli)
-    return element.layer_gradient(nodes, dim, h, macro, top), moduli
-
-
-def _sum_layers(layer, zero, response, u, h, macros):
-    """Sum of layer(i, moduli, u, h, macros) over layers; its residuals are recomputed, not stored."""
-    dim = u.ndim - 2
-    by_layer = jax.tree.map(lambda x: jnp.moveaxis(x, x.ndim - dim, 0), response)
-    layer = jax.checkpoint(layer)
+    @jax.checkpoint
+    def add(i, moduli, u, h, macros):
+        return slab(_slab_nodes(u, i * thick, thick), moduli, h, macros)
 
     def body(so_far, xs):
-        return so_far + layer(*xs, u, h, macros), None
+        return so_far + add(*xs, u, h, macros), None
 
-    return lax.scan(body, zero, (jnp.arange(u.shape[2]), by_layer))[0]
+    return lax.scan(body, zero, (jnp.arange(u.shape[2] // thick), jax.tree.map(by_slab, response)))[0]

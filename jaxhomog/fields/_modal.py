@@ -79,9 +79,9 @@ class ModalElement(AbstractElement):
     def gradient(self, u, h, macro=None) -> Stations:
         return self._gradient(u, u.ndim - 1, h, macro, first_open=False)
 
-    def layer_gradient(self, nodes, dim: int, h, macro, top: int | None = None) -> Stations:
-        """Stations up to |S| = top of elements between layers of nodes (components, batch, layers + 1, ...)."""
-        return self._gradient(nodes, dim, h, macro, first_open=True, top=top)
+    def slab_gradient(self, nodes, h, macro, top: int | None = None) -> Stations:
+        """Stations up to |S| = top of elements between layers of nodes (components, layers + 1, ...)."""
+        return self._gradient(nodes, nodes.ndim - 1, h, macro, first_open=True, top=top)
 
     def _gradient(self, u, dim, h, macro, first_open, top: int | None = None) -> Stations:
         scale = [2.0 ** (1 - dim) / h[k] for k in range(dim)]
@@ -104,6 +104,10 @@ class ModalElement(AbstractElement):
 
     def prepare(self, response, dim: int):
         return _modal_fast.prepare(response, dim)
+
+    def slab_moduli(self, prepared, shape, start, thick: int):
+        """Moduli of `thick` layers of elements from layer `start` on, from their prepared form."""
+        return _modal_fast.slab_moduli(prepared, shape, start, thick)
 
     def fast_force(self, prepared, u, h, macro=None):
         return _modal_fast.force(self, prepared, u, h, macro)

@@ -68,6 +68,18 @@ def prepare(response, dim):
     return jax.tree.map(lambda x: _flatten(x, dim), response)
 
 
+def slab_moduli(prepared, shape, start, thick):
+    """Moduli of `thick` layers of the box from layer `start` on, out of `prepare`'s layout."""
+
+    def one(x):
+        box = x.reshape(*x.shape[:-1], -1, *(n + 2 for n in shape[1:]))
+        # Past an empty layer and the neighbour's last; inside along the other axes.
+        slab = lax.dynamic_slice_in_dim(box, start + 2, thick, axis=x.ndim - 1)
+        return slab[(..., *(slice(1, n + 1) for n in shape[1:]))]
+
+    return jax.tree.map(one, prepared)
+
+
 def _surely():
     """True, by a loop that XLA does not evaluate ahead. Not by data, which vmap would make different in every lane.
 

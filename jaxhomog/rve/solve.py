@@ -13,7 +13,7 @@ from jax import lax
 from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Float
 
-from ..fields import Space, green_operator, mean_fluxes, pair_energies, separable_inverse
+from ..fields import Space, green_operator, mean_flux, pair_energies, separable_inverse
 from ..fields._element import axis_mean
 from ..results import SUCCESS
 from ..solvers import StopRule, conjugate_gradients, dot
@@ -150,7 +150,7 @@ class _LoadSolver:
         # A lane that broke down keeps a finite field: its code speaks, and 0 * inf must not poison masked gradients.
         sound = jnp.isfinite(dot(found.x, found.x)) & jnp.isfinite(dot(found.force, found.force))
         u, force = jnp.where(sound, found.x, 0), jnp.where(sound, found.force, 0)
-        mean = mean_fluxes(self.element, self.moduli, u[None], self.spacing, macro[None])[0]
+        mean = mean_flux(self.element, operators.prepared, u, self.spacing, macro)
         return u, force, (mean, found.iterations, found.residual, found.error_bound / self.size, found.code)
 
     def powers(self, mean, force, macros, fluctuations):

@@ -53,6 +53,10 @@ class AbstractElement(eqx.Module):
         """Moduli in the layout that `fast_force` wants; done once per solve."""
         return response
 
+    def prepared_flux(self, prepared, stations: Stations) -> Stations:
+        """`flux` from prepared moduli."""
+        return self.flux(prepared, stations)
+
     def fast_force(self, prepared, u, h, macro=None):
         """`force` in the form that runs fastest; primal only (solvers call it inside their loops)."""
         return self.force(prepared, u, h, macro)

@@ -91,7 +91,7 @@ def mean_flux(element: AbstractElement, prepared, u, h, macro):
     A solver need not keep the moduli in two layouts for this.
     """
     if not isinstance(element, ModalElement):
-        return mean_fluxes(element, prepared, u[None], h, macro[None])[0]
+        return element.mean_gradient(element.prepared_flux(prepared, element.gradient(u, h, macro)), u)
     shape = u.shape[1:]
     thick = _thickness(shape)
 

@@ -41,12 +41,16 @@ class FiniteVolume(AbstractElement):
         return [(weight, {(0, a): harmonic(k, jnp.roll(k, -1, axis=a)) * v for (_, a), v in g.items()})]
 
     def prepare(self, response: AbstractResponse, dim: int):
+        """The conductivities of the faces, axis by axis."""
         assert isinstance(response, ScalarConductionResponse)
         return [harmonic(response.k, jnp.roll(response.k, -1, axis=a)) for a in range(dim)]
 
+    def prepared_flux(self, prepared, stations: Stations) -> Stations:
+        (weight, g), *_ = stations
+        return [(weight, {(0, a): k * g[0, a] for a, k in enumerate(prepared)})]
+
     def fast_force(self, prepared, u, h, macro=None):
-        weight, g = self.gradient(u, h, macro)[0]
-        return self.divergence([(weight, {(0, a): k * g[0, a] for a, k in enumerate(prepared)})], h, u)
+        return self.divergence(self.prepared_flux(prepared, self.gradient(u, h, macro)), h, u)
 
     def divergence(self, stations: Stations, h, like):
         return total((jnp.roll(q, 1, axis=k) - q) / h[k] for (_, k), q in stations[0][1].items())[None]

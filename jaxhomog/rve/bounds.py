@@ -43,8 +43,8 @@ from ..tensors import inverse_spd
 from .model import Settings, scaled
 from .solve import equilibrium, solve_loads
 
-# Conjugate gradient steps on edge potentials; the first takes 60 to 90 % of the energy between the finite-volume flux
-# and the best one (`experiments/conduction_bounds.py`).
+# Conjugate gradient steps on edge potentials; the first takes most of the energy between the finite-volume flux and the
+# best one (`experiments/conduction_bounds.py` prints both gaps).
 _STEPS = 1
 # The bound holds at any tolerance and feels errors of the flux by their square: it needs less than the tensor.
 _LOOSER = 100

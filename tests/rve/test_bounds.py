@@ -67,8 +67,8 @@ def dense_bound(inverse, h):
     return np.linalg.inv(q.T @ power @ q)
 
 
-@pytest.mark.parametrize("shape", [(5, 2), (5, 1, 2)], ids=str)
-@pytest.mark.parametrize("tensor", [False, True])
+@pytest.mark.parametrize("shape", [(5, 2), pytest.param((5, 1, 2), marks=pytest.mark.slow)], ids=str)
+@pytest.mark.parametrize("tensor", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_laminates_are_exact(shape, tensor):
     """Layers normal to the first axis: harmonic mean across, arithmetic along."""
     layers = np.array([1.0, 1.0, 10.0, 4.0, 10.0])
@@ -78,6 +78,7 @@ def test_laminates_are_exact(shape, tensor):
         np.testing.assert_allclose(bound, exact, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_homogeneous_cells_are_exact():
     for bound in two_sided(np.full((4, 3, 2), 3.0), tensor=True) + two_sided(np.full((4, 3, 2), 3.0)):
         np.testing.assert_allclose(bound, 3 * np.eye(3), rtol=1e-12, atol=1e-12)
@@ -89,6 +90,7 @@ def board(n):
     return lower, upper
 
 
+@pytest.mark.slow
 def test_checkerboard_closes_at_the_corner_rate():
     """Dykhne: k = 3 exactly for 1 and 9. Corner singularity r^(lambda): the energy closes as h^(2 lambda), 1.76 a
     halving for lambda = (4 / pi) atan(1 / 3)."""
@@ -102,6 +104,7 @@ def test_checkerboard_closes_at_the_corner_rate():
     np.testing.assert_allclose(np.divide(gaps[:-1], gaps[1:]), rate, rtol=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape, h", [((4, 5), (1.0, 1.5)), ((3, 4, 2), (1.0, 1.5, 0.7))], ids=str)
 def test_against_a_dense_saddle_point(shape, h):
     """Tensors: the best RT0 bound. Scalars: at most that, and at least with nine tenths of its gap closed."""
@@ -118,6 +121,7 @@ def test_against_a_dense_saddle_point(shape, h):
     np.testing.assert_allclose(value.bounds.lower, dense_bound(np.linalg.inv(tensor), h), rtol=1e-9, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_duality_in_the_plane():
     """The best lower bound is the inverse of the turned upper bound of 1/k (Keller 1964; Dykhne 1970)."""
     k = random_cell((6, 5), seed=2)
@@ -129,6 +133,7 @@ def test_duality_in_the_plane():
     assert below(lower, dual) and np.abs(lower - dual).max() < 0.01 * np.abs(dual).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("b", [10.0, 1e3, 0.0])
 def test_loose_tolerances_keep_the_bounds(b):
     k = random_cell((6, 6, 6), b, seed=3) if b else np.where(random_cell((6, 6, 6), seed=3) > 1, 0.0, 1.0)
@@ -140,6 +145,7 @@ def test_loose_tolerances_keep_the_bounds(b):
         assert below(finest_upper, upper)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(6, 5), (4, 3, 5)], ids=str)
 def test_any_admissible_flux_proves_a_bound(shape):
     """Random fluxes made divergence free, of random means: nothing was solved."""
@@ -198,6 +204,7 @@ def test_powers_are_the_quadrature_of_the_linear_flux():
     np.testing.assert_allclose(got, expected, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_voids():
     """Channels of any form: exact along, nothing across; clusters that percolate nowhere carry nothing."""
     slab = np.zeros((4, 6))
@@ -217,6 +224,7 @@ def test_voids():
     np.testing.assert_allclose(np.linalg.eigvalsh(lower)[0], 0, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_percolating_pore_space_has_a_finite_bound():
     k = split((np.random.default_rng(8).random((5, 5, 5)) < 0.75).astype(float))
     lower, upper = two_sided(k, tolerance=1e-8)
@@ -237,6 +245,7 @@ def test_a_flux_into_an_insulator_proves_nothing():
     np.testing.assert_allclose(bound, np.diag([0.75, 0.0]), atol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_singular_tensor_proves_nothing():
     tensor = np.broadcast_to(np.eye(2), (3, 3, 2, 2)).copy()
     tensor[1, 1] = np.diag([1.0, 0.0])
@@ -244,6 +253,7 @@ def test_a_singular_tensor_proves_nothing():
     np.testing.assert_array_equal(value.bounds.lower, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("b", [10.0, 0.0])
 def test_splitting_voxels_narrows_the_gap(b):
     """Nested spaces: the same medium on finer grids."""
@@ -262,6 +272,7 @@ def lower_of(k, tensor=False, lengths=(1.0, 2.0), **options):
     return jh.homogenize(grid, law, bounds=True, **{**TIGHT, **options}).value.bounds.lower
 
 
+@pytest.mark.slow
 def test_vmap_is_the_loop():
     """Lanes with and without insulators, one of them wholly insulating."""
     k = np.stack([random_cell((4, 5)), np.where(random_cell((4, 5), seed=1) > 1, 0.0, 1.0), np.zeros((4, 5))])
@@ -270,6 +281,7 @@ def test_vmap_is_the_loop():
         np.testing.assert_allclose(one, lower_of(jnp.asarray(lane)), atol=1e-11)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["scalar", "voids", "tensor"])
 def test_gradient_is_the_finite_difference(kind):
     rng = np.random.default_rng(10)
@@ -285,6 +297,7 @@ def test_gradient_is_the_finite_difference(kind):
     np.testing.assert_allclose(slope, expected, rtol=2e-5)
 
 
+@pytest.mark.slow
 def test_lengths_and_units():
     k = jnp.asarray(random_cell((4, 5)))
     base = lower_of(k)
@@ -292,6 +305,7 @@ def test_lengths_and_units():
     np.testing.assert_allclose(lower_of(k, lengths=(1e-6, 2e-6)), base, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_float32():
     k = random_cell((6, 6)).astype(np.float32)
     lower, upper = two_sided(k, tolerance=1e-5)
@@ -311,6 +325,7 @@ def test_what_is_refused():
     assert b.lower is None and b.upper is None
 
 
+@pytest.mark.slow
 def test_the_local_correction_tightens(monkeypatch):
     """It costs a few differences and takes most of what the finite-volume flux leaves."""
     k = random_cell((6, 6, 6), seed=11)

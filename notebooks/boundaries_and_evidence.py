@@ -271,7 +271,7 @@ for k, kind in enumerate(kinds):
     heights = [max(float(getattr(r, kind)), 1e-8) for r in reports.values()]
     axis.bar(np.arange(len(cases)) + 0.2 * (k - 1.5), heights, 0.2, label="power" if kind == "residual" else kind)
 axis.axhline(1e-2, color="k", ls="--", lw=1)
-axis.set(yscale="log", ylim=(1e-8, 1), xticks=np.arange(len(cases)), xticklabels=cases, ylabel="relative defect")
+axis.set(yscale="log", ylim=(1e-8, 10), xticks=np.arange(len(cases)), xticklabels=cases, ylabel="relative defect")
 axis.tick_params(axis="x", labelsize="small")
 axis.set_title("what the audit sees; dashed: its tolerance")
 axis.legend(fontsize="small", ncols=4, loc="upper left")

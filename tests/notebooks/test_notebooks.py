@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
 SHARED = ROOT / "../shared"
-NEEDS_DATA = {"real_images"}
+NEEDS_DATA = {"boundaries_and_evidence", "real_images"}
 
 # Runs a script as a notebook would be run, then asks whether it drew anything.
 RUN = """
@@ -27,7 +27,7 @@ for number in figures:
 
 
 def test_there_are_notebooks():
-    assert {path.stem for path in NOTEBOOKS} == {"quickstart", "real_images"}
+    assert {path.stem for path in NOTEBOOKS} == {"boundaries_and_evidence", "quickstart", "real_images"}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -12,11 +12,13 @@ The preconditioner of an open window is the diagonal block of the homogeneous op
 
     python experiments/boundary_conditions.py                  # 32^3
     python experiments/boundary_conditions.py --sizes 32 64    # with growth and cost at 64^3
+    python experiments/boundary_conditions.py --sizes --figure windows.png   # 2 alone, drawn
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import time
 
 import jax
@@ -31,6 +33,8 @@ TARGETS = {
     ("elasticity", "affine"): 2.5,
     ("elasticity", "uniform_traction"): 3.5,
 }
+
+WINDOWS = (1, 2, 4, 8)  # cells along an edge
 
 
 def law(physics, labels, contrast):
@@ -88,6 +92,7 @@ def counts(sizes):
 
 
 def windows():
+    """Table of apparent conductivities; medium -> boundary condition -> one value for each of `WINDOWS`."""
     square = np.zeros((32, 32), int)
     square[8:24, 8:24] = 1
     random = np.kron(np.random.default_rng(0).integers(0, 2, (32, 32)), np.ones((8, 8), int))
@@ -95,33 +100,78 @@ def windows():
         "centred squares": (lambda n: np.tile(square, (n, n)), 32),
         "random checkerboard": (lambda n: random[: 32 * n, : 32 * n], 32),
     }
+    seen = {}
     for name, (image, edge) in media.items():
         print(f"\n{name}: apparent conductivity (mean of the diagonal) of windows of n x n cells of {edge} voxels")
         print(f"{'n':>3s}{'affine':>10s}{'periodic':>10s}{'traction':>10s}{'gap':>10s}{'rate':>7s}")
         last = None
-        for n in (1, 2, 4, 8):
+        values = seen[name] = {b: [] for b in ("affine", "periodic", "uniform_traction")}
+        for n in WINDOWS:
             labels = image(n)
             grid = jh.Grid(labels.shape, (float(n),) * 2)
             value = {
                 b: float(
                     np.diag(jh.homogenize(grid, law("conduction", labels, 10.0), boundary=b).value.effective).mean()
                 )
-                for b in ("affine", "periodic", "uniform_traction")
+                for b in values
             }
+            for b, found in value.items():
+                values[b].append(found)
             gap = value["affine"] - value["uniform_traction"]
             rate = f"{np.log2(last / gap):7.2f}" if last else ""
             print(
                 f"{n:3d}{value['affine']:10.5f}{value['periodic']:10.5f}{value['uniform_traction']:10.5f}{gap:10.5f}{rate}"
             )
             last = gap
+    return seen
+
+
+def observed_rate(gaps):
+    """Power of 1/n that a gap falls with: least-squares slope over all windows, in logarithms."""
+    return -np.polyfit(np.log(WINDOWS), np.log(np.abs(gaps)), 1)[0]
+
+
+def draw(seen, path):
+    """Apparent conductivity against the size of the window, one panel for each medium."""
+    from matplotlib.figure import Figure
+
+    styles = {
+        "affine": ("#2b6cb0", "o", "-"),
+        "periodic": ("#444444", "s", "--"),
+        "uniform_traction": ("#c0392b", "^", "-"),
+    }
+    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    for axes, (name, values) in zip(figure.subplots(1, len(seen)), seen.items(), strict=True):
+        reference = np.asarray(values["periodic"])
+        for boundary, (colour, marker, line) in styles.items():
+            label = boundary.replace("_", " ")
+            if boundary != "periodic":
+                label += f", to periodic as n^-{observed_rate(values[boundary] - reference):.2f}"
+            axes.plot(WINDOWS, values[boundary], color=colour, marker=marker, linestyle=line, label=label)
+        gap = np.asarray(values["affine"]) - np.asarray(values["uniform_traction"])
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(WINDOWS, [str(n) for n in WINDOWS])
+        axes.set_xlabel("cells along an edge of the window, n")
+        axes.set_ylabel("apparent conductivity (matrix: 1)")
+        axes.set_title(name)
+        axes.legend(title=f"gap of the outer two falls as n^-{observed_rate(gap):.2f}", fontsize=8, title_fontsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=150)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sizes", type=int, nargs="+", default=[32])
+    parser.add_argument("--sizes", type=int, nargs="*", default=[32], help="voxels along an edge in 1; none: only 2")
+    parser.add_argument("--figure", metavar="FILE", help="draw 2 into this file (.png, .pdf, .svg)")
     options = parser.parse_args()
+    # Before the first solve: nobody waits for a table to learn that it cannot be drawn.
+    if options.figure and importlib.util.find_spec("matplotlib") is None:
+        parser.error("--figure needs matplotlib: pip install 'jaxhomog[plot]'")
     jax.config.update("jax_enable_x64", True)
-    windows()
+    seen = windows()
+    if options.figure:
+        draw(seen, options.figure)
+        print(f"\nfigure: {options.figure}")
     print()
     counts(options.sizes)
 

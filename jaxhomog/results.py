@@ -45,8 +45,9 @@ _CODES: Final = (
     ),
     (
         "singular",
-        "the operator is singular or indefinite in this cell: use element='q1' for voids, and check that every"
-        " stiffness is positive semi-definite",
+        "a load meets no stiffness beyond the error bound, or the operator is indefinite: prescribe strain (gradient)"
+        " there, with uniform_traction use affine; use element='q1' for voids, a lower tolerance for soft phases, and"
+        " stiffnesses that are positive semi-definite",
     ),
     (
         "invalid_material",

@@ -14,6 +14,7 @@ from ..messages import AbstractResponse
 from ..results import INVALID_MATERIAL, SINGULAR, SUCCESS, InputError, worst_of
 from ..rve import Evidence, Settings, effective_tensor, equilibrium, supports
 from ..solvers import guarded, replaced
+from ..tensors import inverse_spd
 
 
 class Solved(NamedTuple):
@@ -61,3 +62,26 @@ def with_derivative(space: Space, settings: Settings, solved: Solved, macros) ->
 def mask(ok, tree):
     """NaN in a failed lane's floats, with the (co)tangent rule of `guarded`."""
     return jax.tree.map(lambda x: guarded(ok, x) if jnp.issubdtype(x.dtype, jnp.floating) else x, tree)
+
+
+def sure_inverse(effective, held, error, scale):
+    """Inverse of the held block of an effective tensor, if the block is stiff beyond all doubt.
+
+    The computed tensor exceeds the exact one by a positive semi-definite matrix of at most the trace `error`: only
+    what stays positive definite without it is a stiffness, the rest may be zero.
+
+    Args:
+        effective: (n, n), computed.
+        held: (n,) of bool, the components of the block.
+        error: bound of the trace of the tensor's error.
+        scale: norm of the Voigt average, which rounding is relative to.
+
+    Returns:
+        (n, n), the block's inverse and the identity for the other components, and whether the block is stiff (the
+        identity throughout where it is not).
+    """
+    n = effective.shape[-1]
+    eye, block = jnp.eye(n, dtype=effective.dtype), held[:, None] & held[None, :]
+    doubt = jax.lax.stop_gradient(error + n * jnp.finfo(effective.dtype).eps * scale)
+    stiff = ~jnp.all(inverse_spd(jnp.where(block, effective - doubt * eye, eye)) == 0)
+    return inverse_spd(jnp.where(block & stiff, effective, eye)), stiff

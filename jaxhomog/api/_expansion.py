@@ -6,13 +6,13 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from ..fields import Grid
 from ..materials import AbstractLaw
 from ..results import SINGULAR, SUCCESS, InputError, Result, Solution, throw_if_failed, worst_of
-from ..tensors import inverse_spd
-from ._core import mask
+from ._core import mask, sure_inverse
 from ._homogenize import homogenize
 
 
@@ -66,8 +66,9 @@ def effective_expansion(grid: Grid, law: AbstractLaw, eigenstrain: Any, throw: b
     # The mean of B^T e needs voxel means of the stress only, because e is constant in a voxel.
     weighted = jnp.sum(s.value.fields.up * strain.astype(s.value.effective.dtype), axis=-1)
     stress = -jnp.mean(weighted.reshape(n, -1), axis=-1)
-    compliance = inverse_spd(s.value.effective)
-    code = worst_of(s.result.code, jnp.where(jnp.all(compliance == 0), SINGULAR, SUCCESS))
+    scale = jnp.sqrt(jnp.sum(s.value.bounds.voigt**2))
+    compliance, stiff = sure_inverse(s.value.effective, np.ones(n, bool), s.stats["error_bound"] * scale, scale)
+    code = worst_of(s.result.code, jnp.where(stiff, SUCCESS, SINGULAR))
     value = mask(code == SUCCESS, Expansion(-compliance @ stress, stress, s.value.effective))
     solution = Solution(value, None, Result(code), s.stats)
     return throw_if_failed(solution, "effective_expansion") if throw else solution

@@ -60,8 +60,8 @@ class Sphere(AbstractShape):
     """A sphere, or a disc in 2-D: phi = |x - c| - r.
 
     Args:
-        centre: c, (3,) or (2,), in [0, length] along each direction.
-        radius: r > 0; spheres that are larger than the box overlap their images.
+        centre: c, (3,) or (2,), in [0, length] along each direction: a centre outside the box is refused, not wrapped.
+        radius: r > 0; spheres wider than the box overlap their images, and one that fills the box is refused.
     """
 
     centre: Float[Array, " d"]
@@ -77,6 +77,7 @@ class Sphere(AbstractShape):
     def check(self, lengths):
         _check_centre(self.centre, lengths)
         _check_size(self.radius, "radius")
+        _check_reach(self.radius, lengths, lengths, "radius")
 
 
 class Ellipsoid(AbstractShape):
@@ -107,6 +108,7 @@ class Ellipsoid(AbstractShape):
         _check_centre(self.centre, lengths)
         _check_like(self.semi_axes, lengths, "semi_axes")
         _check_size(self.semi_axes, "semi_axes")
+        _check_reach(self.semi_axes, lengths, lengths, "semi_axes")
 
 
 class Cylinder(AbstractShape):
@@ -125,7 +127,7 @@ class Cylinder(AbstractShape):
     def __init__(self, centre: Any, radius: Any, axis: int = 2):
         self.centre = _vector(centre, "centre")
         self.radius = _number(radius, "radius")
-        if len(self.centre) != 3 or axis not in (0, 1, 2):
+        if len(self.centre) != 3 or not isinstance(axis, int | np.integer) or axis not in (0, 1, 2):
             raise InputError(f"Cylinder with {len(self.centre)} coordinates, axis={axis}: give 3 and axis 0, 1 or 2")
         self.axis = axis
 
@@ -136,6 +138,7 @@ class Cylinder(AbstractShape):
     def check(self, lengths):
         _check_centre(self.centre, lengths)
         _check_size(self.radius, "radius")
+        _check_reach(self.radius, np.delete(lengths, self.axis), lengths, "radius")
 
 
 class Box(AbstractShape):
@@ -194,6 +197,9 @@ class Union(AbstractShape):
     def __init__(self, *members: AbstractShape):
         if not members:
             raise InputError("Union of no shapes: give at least one")
+        for member in members:
+            if not isinstance(member, AbstractShape):
+                raise InputError(f"Union of a {type(member).__name__}: give shapes, as Union(first, second, ...)")
         self.members = members
 
     def level(self, points, lengths):
@@ -215,7 +221,10 @@ def _nearest(gap, lengths):
 def _floating(value: Any, name: str) -> Array:
     if isinstance(value, tuple | list) and any(isinstance(x, jax.Array) for x in value):
         value = jnp.stack([jnp.asarray(x) for x in value])
-    array = jnp.asarray(value)
+    try:
+        array = jnp.asarray(value)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} is not made of numbers: give real numbers") from None
     if jnp.issubdtype(array.dtype, jnp.floating):
         return array
     if not jnp.issubdtype(array.dtype, jnp.integer):
@@ -251,6 +260,8 @@ def _check_centre(centre, lengths) -> None:
     if isinstance(centre, Tracer):
         return
     at = np.asarray(centre, float)
+    if not np.isfinite(at).all():
+        raise InputError(f"centre is {_show(at)}: give finite numbers")
     if not np.all((at >= 0) & (at <= lengths)):
         raise InputError(
             f"centre {_show(at)} lies outside the box of {_show(lengths)}: give a point of the box (it is periodic)"
@@ -264,3 +275,16 @@ def _check_size(size, name: str) -> None:
     if not np.all((values > 0) & np.isfinite(values)):
         shown = _show(values) if values.ndim else f"{values:g}"
         raise InputError(f"{name} is {shown}: give a finite number > 0")
+
+
+def _check_reach(size, across, lengths, name: str) -> None:
+    """Refuse a round shape that leaves nothing of the box: most often its size is in another unit than the box."""
+    if isinstance(size, Tracer):
+        return
+    values = np.asarray(size, float)
+    # The corner of the box is the farthest point from the centre, half a length away along every direction.
+    if np.sum((0.5 * across / values) ** 2) <= 1:
+        shown = _show(values) if values.ndim else f"{values:g}"
+        raise InputError(
+            f"{name} is {shown}: that fills the whole box of {_show(lengths)}; give less, in the unit of Grid.lengths"
+        )

@@ -82,9 +82,16 @@ def _normals(grid, shape):
 def _check(grid, shape) -> None:
     if not isinstance(shape, AbstractShape):
         raise InputError(f"shape is a {type(shape).__name__}: give one of shapes (Sphere, Ellipsoid, Cylinder, ...)")
+    if not hasattr(grid, "lengths"):
+        raise InputError(f"grid is a {type(grid).__name__}: give Grid(shape, lengths)")
     # A traced box has no values to compare with; an unbounded one still checks sizes and numbers of directions.
-    traced = isinstance(grid.lengths, Tracer)
-    shape.check(np.full(len(grid.shape), np.inf) if traced else np.asarray(grid.lengths, float))
+    if isinstance(grid.lengths, Tracer):
+        shape.check(np.full(len(grid.shape), np.inf))
+        return
+    lengths = np.asarray(grid.lengths, float)
+    if not (np.isfinite(lengths) & (lengths > 0)).all():
+        raise InputError(f"Grid.lengths {tuple(lengths.tolist())}: every length must be finite and positive")
+    shape.check(lengths)
 
 
 def _voxels(grid, shape):

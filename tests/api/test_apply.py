@@ -65,7 +65,7 @@ def test_a_stress_on_a_void_is_a_code():
     [
         ({}, "no load"),
         ({"strain": (1, 0, 0)}, "belong to elasticity"),
-        ({"gradient": (1, 0, 0)}, "give 2 components"),
+        ({"gradient": (1, 0, 0)}, "give 2 numbers"),
         ({"gradient": (1, 0), "flux_controlled": (True, False)}, "flux is missing"),
         ({"flux": (1, 0), "flux_controlled": (True, False)}, "gradient, which is missing"),
     ],

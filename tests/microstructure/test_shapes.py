@@ -166,6 +166,13 @@ def test_bad_input_says_what_to_do(unchecked):
     grid = unit(8, 2)
     for shape, words in (
         (lambda: Sphere((1.2, 0.5), 0.3), "outside the box"),
+        (lambda: Sphere((np.nan, 0.5), 0.3), r"centre is \(nan, 0.5\): give finite numbers"),
+        (lambda: Sphere((None, 0.5), 0.3), "centre is not made of numbers"),
+        (lambda: Sphere((0.5, 0.5), "wide"), "radius is not made of numbers"),
+        (lambda: Sphere((0.5, 0.5), 3.0), r"radius is 3: that fills the whole box of \(1, 1\)"),
+        (lambda: Ellipsoid((0.5, 0.5), (2.0, 0.6)), r"semi_axes is \(2, 0.6\): that fills"),
+        (lambda: Cylinder((0.5,) * 3, 0.3, np.array([0, 1])), "give 3 and axis 0, 1 or 2"),
+        (lambda: Union([Sphere((0.5, 0.5), 0.1)]), "Union of a list"),
         (lambda: Sphere((0.5, 0.5), 0.0), "radius is 0: give a finite number > 0"),
         (lambda: Sphere((0.5, 0.5), np.nan), "radius is nan"),
         (lambda: Sphere((0.5, 0.5), (0.1, 0.2)), "one number per shape"),
@@ -179,3 +186,20 @@ def test_bad_input_says_what_to_do(unchecked):
     ):
         with pytest.raises(jh.InputError, match=words):
             jh.volume_fraction(grid, shape())
+    for wrong, words in (
+        (jh.Grid((8, 8), (np.nan, 1.0)), r"Grid.lengths \(nan, 1.0\)"),
+        (jh.Grid((8, 8), (-1.0, 1.0)), r"Grid.lengths \(-1.0, 1.0\)"),
+        ((8, 8), "grid is a tuple"),
+    ):
+        with pytest.raises(jh.InputError, match=words):
+            jh.volume_fraction(wrong, Sphere((0.5, 0.5), 0.3))
+    with pytest.raises(jh.InputError, match=r"radius is 0.8: that fills"):
+        jh.volume_fraction(jh.Grid((4, 4, 4), (9.0, 1.0, 1.0)), Cylinder((0.5,) * 3, 0.8, 0))
+
+
+def test_wide_spheres_overlap_their_images():
+    """Of a disc of radius 0.6 in a unit cell only the corners stay free: the disc less its four segments."""
+    r, half = 0.6, 0.5
+    segment = r**2 * np.arccos(half / r) - half * np.sqrt(r**2 - half**2)
+    f = jh.volume_fraction(unit(64, 2), Sphere((0.5, 0.5), r))
+    assert float(f.mean()) == pytest.approx(np.pi * r**2 - 4 * segment, rel=1e-3)

@@ -50,7 +50,8 @@ def certify(
 
     Args:
         solution: of `homogenize` or `apply`.
-        grid: the periodic box of voxel fields; without it only powers and means of fields are audited.
+        grid: the periodic box of voxel fields; without it only powers and means of fields are audited, and noise
+            that does little work goes unseen.
         stress: (n_loads, *space, m) in Mandel components; on a grid one load may come as (*space, m).
         strain: likewise.
         flux: likewise with m = d, for conduction.
@@ -60,7 +61,8 @@ def certify(
         weights: volumes of integration points, instead of `grid`.
         scheme: derivative for voxel fields, "fourier" (the default for fields) or "q1r".
         history: the first axis is time: the rate form <s : de> = <s> : <de> over all pairs of steps.
-        tolerance: of every relative number. A tensor converged to 1e-6 has fields right to about 1e-3.
+        tolerance: of every relative number, averages relative to the field's root mean square. A tensor converged to
+            1e-6 has fields right to about 1e-3.
 
     Returns:
         `Solution` with value `EnergyReport`: verdict, residual, pair, equilibrium, compatibility, averages, code, and

@@ -71,7 +71,9 @@ def surface_density(
         grid: the box; its voxels may be of any shape.
         indicator: chi (*space): 1 in the phase, 0 outside, or the volume fraction of the phase in every voxel.
         width: s, in units of length; default 0.5 h N^0.4 with h the longest voxel edge and N the geometric mean of the
-            voxels along the axes longer than one voxel. It should be well below the radii of curvature.
+            voxels along the axes longer than one voxel. It should be well below the radii of curvature and the
+            thickness of every layer: the default refines with the grid, not with the features, and loses half of the
+            area of a phase that is one voxel thin. For such images give about one voxel, and compare two widths.
         periodic: whether the image goes on periodically (for each axis); otherwise it is mirrored at its ends, and a
             face of the box is no interface.
 

@@ -115,6 +115,7 @@ def test_a_soft_phase_is_no_void():
     np.testing.assert_allclose(s.value.down, [0.5 * (1e5 + 1), 0], rtol=1e-6, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_stress_on_void_layers_is_singular():
     law = jh.PhaseMixture(LAYERS, {0: jh.LinearElastic.isotropic(0.0, 0.3), 1: STIFF})
     for boundary in ("periodic", ("affine", "periodic")):

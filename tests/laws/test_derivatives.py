@@ -10,7 +10,7 @@ import jaxhomog as jh
 
 CASES = [
     ("elasticity", "q1", (4, 3)),
-    ("elasticity", "q1r", (3, 5)),
+    pytest.param("elasticity", "q1r", (3, 5), marks=pytest.mark.slow),
     ("conduction", "q1", (5, 4)),
     ("conduction", "fv", (4, 4)),
     pytest.param("conduction", "q1", (3, 4, 2), marks=pytest.mark.slow),
@@ -95,7 +95,9 @@ def test_hessian_vector_products(physics, element, shape):
     np.testing.assert_allclose(inner(reverse_over_reverse(x, v), w), expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("physics, element, shape", [CASES[0], CASES[2], *CASES[5:6]])
+@pytest.mark.parametrize(
+    "physics, element, shape", [pytest.param(*CASES[0], marks=pytest.mark.slow), CASES[2], *CASES[5:6]]
+)
 def test_gradients_through_fields(physics, element, shape):
     parameters, weight, lengths = start(physics, shape)
     f, x = functional(physics, element, shape, weight, fields=True), (parameters, lengths)

@@ -198,7 +198,10 @@ def test_pair_energies_are_the_assembled_ones(name, physics, form, shape):
 @pytest.mark.parametrize(
     "name, physics, form, shape",
     [(e, p, "isotropic", (5, 4)) for e, p in PAIRS]
-    + [("q1", "elasticity", "anisotropic", (3, 4, 2)), ("q1r", "conduction", "anisotropic", (3, 3, 3))],
+    + [
+        pytest.param("q1", "elasticity", "anisotropic", (3, 4, 2), marks=pytest.mark.slow),
+        ("q1r", "conduction", "anisotropic", (3, 3, 3)),
+    ],
     ids=str,
 )
 def test_effective_tensor_is_that_of_a_dense_solve(name, physics, form, shape):

@@ -255,6 +255,7 @@ def test_derivatives(boundary):
         np.testing.assert_allclose(jax.grad(what)(5.0), slope, rtol=rtol)
 
 
+@pytest.mark.slow
 def test_fields_average_to_the_macroscopic_values():
     labels = np.random.default_rng(6).integers(0, 2, (5, 4, 3))
     problem = law("elasticity", labels, (1.0, 7.0))

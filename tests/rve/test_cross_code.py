@@ -59,9 +59,7 @@ def elastic(element, n, young, **options):
 
 
 def marked(cases):
-    return [
-        pytest.param(*case, marks=pytest.mark.slow if case[1] == 64 or case[1:] == (32, 1000) else ()) for case in cases
-    ]
+    return [pytest.param(*case, marks=pytest.mark.slow if case[1] > 16 else ()) for case in cases]
 
 
 @pytest.mark.parametrize("element, n, young", marked(ELASTIC))

@@ -100,6 +100,7 @@ def test_a_flux_that_nothing_carries_is_singular(labels, boundary, controlled):
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 320
 
 
+@pytest.mark.slow
 def test_directions_that_do_carry_stay_free():
     """A gradient across void layers is no question, a flux along them has an answer: half of the cell carries it."""
     law = conducting(0.0)

@@ -176,6 +176,7 @@ def test_float32_refuses_what_it_cannot_reach(key):
     assert "jax_enable_x64" in one_line(caught) and key in str(caught.value)
 
 
+@pytest.mark.slow
 def test_the_result_has_the_laws_dtype():
     for dtype in (np.float32, np.float64):
         s = jh.homogenize(GRID, law(dtype(1.0), dtype(2.0)), fields=True)

@@ -129,7 +129,7 @@ def responses(dim, shape):
         ((7, 4), 13, 8),
         pytest.param((7, 4), 1000, 256, marks=pytest.mark.slow),
         pytest.param((3, 1), 4, 1, marks=pytest.mark.slow),
-        ((5, 3, 4), 70, 1),
+        pytest.param((5, 3, 4), 70, 1, marks=pytest.mark.slow),
         pytest.param((2, 3, 1), 20, 16, marks=pytest.mark.slow),
         pytest.param((1, 3, 2), 7, 1, marks=pytest.mark.slow),
     ],

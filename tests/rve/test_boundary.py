@@ -224,6 +224,7 @@ def test_windows_of_centred_squares(n, affine, traction):
     assert traction < (31 / 13) ** 0.5 < affine
 
 
+@pytest.mark.slow
 def test_a_void_on_a_free_face_is_a_code():
     labels = np.ones((6, 6), int)
     labels[0, 2:5] = 0

@@ -1,6 +1,8 @@
 """Settings of the test session: expected values are given in double precision."""
 
+import gc
 import os
+from pathlib import Path
 
 # The default tests solve small cells once each: optimizing the programs would cost more than it saves. The slow ones
 # solve large cells and are run with JAXHOMOG_TEST_OPTIMIZE=1.
@@ -20,3 +22,18 @@ def unchecked():
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+# Linux grants a process 65530 memory maps (vm.max_map_count); XLA takes several for every program it keeps, and a
+# compilation that gets none ends in a segmentation fault.
+_MAPS = 20_000
+
+
+@pytest.fixture(autouse=True)
+def few_programs():
+    """Forget the compiled programs of earlier tests before they exhaust the memory maps of the process."""
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > _MAPS:
+        jax.clear_caches()
+        gc.collect()
+    yield

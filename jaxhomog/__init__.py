@@ -11,6 +11,8 @@ from .api import certify as certify
 from .api import describe as describe
 from .api import effective_expansion as effective_expansion
 from .api import homogenize as homogenize
+from .api import shape_bounds as shape_bounds
+from .api import window_bounds as window_bounds
 from .fields import Grid as Grid
 from .io import load_solution as load_solution
 from .io import read_image as read_image

@@ -9,3 +9,7 @@ from ._expansion import effective_expansion as effective_expansion
 from ._homogenize import Fields as Fields
 from ._homogenize import Homogenized as Homogenized
 from ._homogenize import homogenize as homogenize
+from ._shape_bounds import ShapeBounds as ShapeBounds
+from ._shape_bounds import shape_bounds as shape_bounds
+from ._window_bounds import WindowBounds as WindowBounds
+from ._window_bounds import window_bounds as window_bounds

@@ -14,5 +14,6 @@ from ._image import crop_slices as crop_slices
 from ._image import threshold as threshold
 from ._percolation import Percolation as Percolation
 from ._percolation import percolation as percolation
+from ._volume_fraction import enclosing_voxels as enclosing_voxels
 from ._volume_fraction import interface_normal as interface_normal
 from ._volume_fraction import volume_fraction as volume_fraction

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from ..results import InputError
 from ..tensors import safe_norm
@@ -36,6 +36,17 @@ class AbstractShape(eqx.Module):
     @abc.abstractmethod
     def check(self, lengths: Float[np.ndarray, " d"]) -> None:
         """Raise `InputError` for concrete parameters that do not fit a box with these edges."""
+
+    def enclose(
+        self, centres: Float[Array, "*grid d"], spacing: Float[Array, " d"], lengths: Float[Array, " d"]
+    ) -> tuple[Bool[Array, "*grid"], Bool[Array, "*grid"]]:
+        """Voxels that lie wholly inside, and voxels that any part of the shape may lie in; no derivative.
+
+        Here by the level, which must change by at most the distance: |phi(x) - phi(y)| <= |x - y|. Shapes whose level
+        is a distance to first order only have their own.
+        """
+        phi, half = self.level(centres, lengths), 0.5 * safe_norm(spacing)
+        return phi <= -half, phi < half
 
     def fraction(
         self, centres: Float[Array, "*grid d"], spacing: Float[Array, " d"], lengths: Float[Array, " d"]
@@ -74,6 +85,10 @@ class Sphere(AbstractShape):
     def level(self, points, lengths):
         return safe_norm(_nearest(points - self.centre, lengths)) - self.radius
 
+    def enclose(self, centres, spacing, lengths):
+        near, far = _extremes(_nearest(centres - self.centre, lengths), spacing)
+        return _within(safe_norm(far), safe_norm(near), self.radius)
+
     def check(self, lengths):
         _check_centre(self.centre, lengths)
         _check_size(self.radius, "radius")
@@ -103,6 +118,10 @@ class Ellipsoid(AbstractShape):
         # At the centre the slope vanishes with the size: the level there is the smallest semi-axis, whose sign counts.
         ratio = jnp.where(slope > 0, size / jnp.where(slope > 0, slope, 1), jnp.min(self.semi_axes))
         return (size - 1) * ratio
+
+    def enclose(self, centres, spacing, lengths):
+        near, far = _extremes(_nearest(centres - self.centre, lengths), spacing)
+        return _within(safe_norm(far / self.semi_axes), safe_norm(near / self.semi_axes), 1.0)
 
     def check(self, lengths):
         _check_centre(self.centre, lengths)
@@ -134,6 +153,11 @@ class Cylinder(AbstractShape):
     def level(self, points, lengths):
         across = np.arange(3) != self.axis
         return safe_norm(_nearest(points - self.centre, lengths) * across) - self.radius
+
+    def enclose(self, centres, spacing, lengths):
+        across = np.arange(3) != self.axis
+        near, far = _extremes(_nearest(centres - self.centre, lengths), spacing)
+        return _within(safe_norm(far * across), safe_norm(near * across), self.radius)
 
     def check(self, lengths):
         _check_centre(self.centre, lengths)
@@ -174,6 +198,13 @@ class Box(AbstractShape):
         length = overlap(gap) + overlap(gap - lengths) + overlap(gap + lengths)
         return jnp.prod(length / spacing, axis=-1)
 
+    def enclose(self, centres, spacing, lengths):
+        near, far = _extremes(_nearest(centres - self.centre, lengths), spacing)
+        # An edge as long as the cell's has no ends.
+        half = jnp.where(self.edges >= lengths * (1 - 1e-6), jnp.inf, 0.5 * self.edges)
+        inside, touched = _within(far / half, near / half, 1.0)
+        return jnp.all(inside, axis=-1), jnp.all(touched, axis=-1)
+
     def check(self, lengths):
         _check_centre(self.centre, lengths)
         _check_like(self.edges, lengths, "edges")
@@ -208,6 +239,10 @@ class Union(AbstractShape):
     def fraction(self, centres, spacing, lengths):
         return jnp.max(jnp.stack([m.fraction(centres, spacing, lengths) for m in self.members]), axis=0)
 
+    def enclose(self, centres, spacing, lengths):
+        inside, touched = zip(*(m.enclose(centres, spacing, lengths) for m in self.members), strict=True)
+        return jnp.any(jnp.stack(inside), axis=0), jnp.any(jnp.stack(touched), axis=0)
+
     def check(self, lengths):
         for member in self.members:
             member.check(lengths)
@@ -216,6 +251,21 @@ class Union(AbstractShape):
 def _nearest(gap, lengths):
     """Vector from the nearest periodic image; axis by axis is enough for shapes along the grid's directions."""
     return gap - lengths * jnp.round(jax.lax.stop_gradient(gap / lengths))
+
+
+def _extremes(gap, spacing):
+    """Distances along the directions of a voxel's nearest and farthest points, its centre at `gap` from the origin.
+
+    The image nearest to a voxel's centre is nearest to all of it, direction by direction.
+    """
+    gap, half = jnp.abs(gap), 0.5 * spacing
+    return jnp.maximum(gap - half, 0), gap + half
+
+
+def _within(farthest, nearest, limit):
+    """All of a voxel inside, any of it inside; a surface that rounding puts into a voxel it only touches is outside."""
+    slack = 64 * jnp.finfo(farthest.dtype).eps
+    return farthest <= limit * (1 + slack), nearest < limit * (1 - slack)
 
 
 def _floating(value: Any, name: str) -> Array:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from ..results import InputError
 from ..tensors import safe_norm
@@ -46,6 +46,29 @@ def _fractions(grid, shape):
     # Rounding must not leave a sliver: a voxel that is almost full would count as cut.
     sliver = 64 * jnp.finfo(f.dtype).eps
     return jnp.where(f < sliver, 0, jnp.where(f > 1 - sliver, 1, f))
+
+
+def enclosing_voxels(grid: Any, shape: AbstractShape) -> tuple[Bool[Array, "*grid"], Bool[Array, "*grid"]]:
+    """Voxel images that enclose a shape: the largest inside it and the smallest that covers it.
+
+        inner = {v : v in shape} <= shape <= outer = {v : v meets shape}
+
+    The voxels of `outer` that are not in `inner` are cut. Exact for every shape of `shapes` but unions, whose
+    members are enclosed one by one: a voxel that two of them cover together counts as cut.
+
+    Args:
+        grid: `Grid`, its lengths in the unit of the shape's parameters.
+        shape: one of `shapes`.
+
+    Returns:
+        inner, outer: images of the grid's shape.
+
+    Fails with:
+        InputError: as `volume_fraction`.
+    """
+    _check(grid, shape)
+    lengths, spacing, centres = _voxels(grid, shape)
+    return shape.enclose(centres, spacing, lengths)
 
 
 def interface_normal(grid: Any, shape: AbstractShape) -> Float[Array, "*grid d"]:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import jaxhomog as jh
-from jaxhomog.microstructure import interface_normal
+from jaxhomog.microstructure import enclosing_voxels, interface_normal
 from jaxhomog.microstructure._plane_cut import fraction_below
-from jaxhomog.microstructure.shapes import Box, Cylinder, Ellipsoid, Sphere, Union
+from jaxhomog.microstructure.shapes import AbstractShape, Box, Cylinder, Ellipsoid, Sphere, Union
 
 
 def unit(n, dim):
@@ -96,6 +96,54 @@ def test_box_level_is_the_distance():
     box, lengths = Box((0.5, 0.5), (0.4, 0.2)), jnp.ones(2)
     points = jnp.asarray([[0.5, 0.5], [0.75, 0.5], [0.7 + 0.03, 0.6 + 0.04], [0.5, 0.58]])
     np.testing.assert_allclose(box.level(points, lengths), [-0.1, 0.05, 0.05, -0.02], atol=1e-15)
+
+
+ENCLOSED = [
+    *((s[0], s[1], s[2](0.47)) for s in SHAPES),
+    ("disc across the seam", 2, Sphere((0.05, 0.95), 0.3)),
+    ("wide disc", 2, Sphere((0.4, 0.3), 0.6)),
+    ("box", 2, Box((0.13, 0.9), (0.4, 0.31))),
+    ("layer", 3, Box((0.3, 0.31, 0.77), (1.0, 0.41, 1.0))),
+]
+
+
+@pytest.mark.parametrize("name, dim, shape", ENCLOSED, ids=[s[0] for s in ENCLOSED])
+def test_enclosing_voxels_against_samples(name, dim, shape):
+    """Inner voxels lie inside, what is inside lies in outer voxels, and neither can be had for less."""
+    n, fine = 10, 12
+    grid = unit(n, dim)
+    inner, outer = (np.asarray(x) for x in enclosing_voxels(grid, shape))
+    x = np.arange(n * fine) / (n * fine - 1) * (1 - 1e-9)  # corners of the cell included
+    phi = shape.level(jnp.stack(jnp.meshgrid(*[jnp.asarray(x)] * dim, indexing="ij"), -1), jnp.ones(dim))
+    voxel = np.minimum((x * n).astype(int), n - 1)
+    low, high = np.full((n,) * dim, np.inf), np.full((n,) * dim, -np.inf)
+    at = tuple(np.meshgrid(*[voxel] * dim, indexing="ij"))
+    np.minimum.at(low, at, np.asarray(phi))
+    np.maximum.at(high, at, np.asarray(phi))
+    assert not (inner & (high > 1e-9)).any() and not (~outer & (low < -1e-9)).any()
+    close = 2 * np.sqrt(dim) / (n * fine)  # the samples may miss the surface by that much
+    if name != "wide disc":  # two of its images may cover a voxel together
+        assert not (~inner & (high < -close)).any()
+    assert not (outer & (low > close)).any()
+
+
+def test_surface_along_faces_cuts_no_voxel():
+    inner, outer = enclosing_voxels(unit(10, 2), Box((0.35, 0.5), (0.3, 1.0)))
+    np.testing.assert_array_equal(inner, outer)
+    np.testing.assert_array_equal(np.asarray(inner)[:, 0], [0, 0, 1, 1, 1, 0, 0, 0, 0, 0])
+
+
+def test_level_of_unit_slope_is_enough():
+    """A shape of one's own is enclosed by its distance, if with more voxels than need be."""
+
+    class OwnDisc(Sphere):
+        enclose = AbstractShape.enclose
+
+    for n in (10, 40):
+        inner, outer = enclosing_voxels(unit(n, 2), OwnDisc((0.5, 0.5), 0.3))
+        tight_inner, tight_outer = enclosing_voxels(unit(n, 2), Sphere((0.5, 0.5), 0.3))
+        assert not (inner & ~tight_inner).any() and not (tight_outer & ~outer).any()
+        assert float((outer & ~inner).mean()) < 4 / n
 
 
 @pytest.mark.parametrize("name, dim, build, size", SHAPES, ids=[s[0] for s in SHAPES])

@@ -9,6 +9,7 @@
 from .api import apply as apply
 from .api import certify as certify
 from .api import describe as describe
+from .api import effective_compliance as effective_compliance
 from .api import effective_expansion as effective_expansion
 from .api import homogenize as homogenize
 from .api import shape_bounds as shape_bounds

@@ -3,6 +3,8 @@
 from ._apply import Applied as Applied
 from ._apply import apply as apply
 from ._certify import certify as certify
+from ._compliance import Compliance as Compliance
+from ._compliance import effective_compliance as effective_compliance
 from ._describe import describe as describe
 from ._expansion import Expansion as Expansion
 from ._expansion import effective_expansion as effective_expansion

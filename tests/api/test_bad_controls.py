@@ -85,9 +85,14 @@ def islands():
 
 @pytest.mark.parametrize(
     ("labels", "boundary"),
-    [(LAYERS, "periodic"), (LAYERS, ("affine", "periodic")), (islands(), "periodic"), (islands(), "uniform_traction")],
+    [
+        (LAYERS, "periodic"),
+        pytest.param(LAYERS, ("affine", "periodic"), marks=pytest.mark.slow),
+        (islands(), "periodic"),
+        pytest.param(islands(), "uniform_traction", marks=pytest.mark.slow),
+    ],
 )
-@pytest.mark.parametrize("controlled", [(True, False), (True, True)])
+@pytest.mark.parametrize("controlled", [(True, False), pytest.param((True, True), marks=pytest.mark.slow)])
 def test_a_flux_that_nothing_carries_is_singular(labels, boundary, controlled):
     """Neither the rounding of a laminate nor the algebraic error of islands counts as a conductivity."""
     grid, law = jh.Grid(labels.shape), conducting(0.0, labels)

@@ -27,6 +27,7 @@ def test_strain_under_a_prescribed_stress(boundary):
     np.testing.assert_allclose(s @ stress, np.mean(alone.fields.down, axis=(0, 1)), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_cell_without_a_path_has_no_compliance():
     k = np.ones((6, 6))
     k[3] = 0.0

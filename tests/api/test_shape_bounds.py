@@ -8,6 +8,7 @@ from disc_array import disc_array_conductivity
 import jaxhomog as jh
 
 
+@pytest.mark.slow
 def test_layers_on_voxel_faces_are_exact():
     grid, k = jh.Grid((6, 2), (3.0, 0.5)), (jh.LinearConduction(4.0), jh.LinearConduction(1.0))
     value = jh.shape_bounds(grid, jh.shapes.Box((1.25, 0.2), (1.5, 0.5)), *k, tolerance=1e-12).value
@@ -17,6 +18,7 @@ def test_layers_on_voxel_faces_are_exact():
     assert float(value.cut) == 0
 
 
+@pytest.mark.slow
 def test_layers_inside_voxels_are_enclosed():
     """A layer from 0.5 to 2.3 of six: the voxels 0 and 2 are cut; harmonic and arithmetic means of the two images."""
     grid, k = jh.Grid((6, 2)), (jh.LinearConduction(1.0), jh.LinearConduction(4.0))
@@ -42,6 +44,7 @@ def test_discs_are_enclosed_and_the_gap_closes_with_the_voxels(ratio):
     assert 5.3 < gaps[0] / gaps[-1] < 12
 
 
+@pytest.mark.slow
 def test_fractions_in_place_of_a_shape():
     f = np.repeat(np.array([[0.0, 0.0], [0.3, 0.3], [1.0, 1.0]]), 2, axis=0)
     k = jh.LinearConduction(2.0), jh.LinearConduction(1.0)

@@ -150,6 +150,7 @@ def test_a_law_without_a_label_is_a_warning(cli, image):
     assert "warning: the image holds no voxel of label 5" in call.err
 
 
+@pytest.mark.slow
 def test_orientations_of_a_map_turn_cubic_phases(cli, result):
     lines = ["# XSTEP: 1.0", "# YSTEP: 1.0", "# NCOLS_ODD: 2", "# NCOLS_EVEN: 2", "# NROWS: 2", "# GRID: SqrGrid"]
     for y in range(2):

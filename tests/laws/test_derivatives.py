@@ -12,7 +12,7 @@ CASES = [
     ("elasticity", "q1", (4, 3)),
     pytest.param("elasticity", "q1r", (3, 5), marks=pytest.mark.slow),
     ("conduction", "q1", (5, 4)),
-    ("conduction", "fv", (4, 4)),
+    pytest.param("conduction", "fv", (4, 4), marks=pytest.mark.slow),
     pytest.param("conduction", "q1", (3, 4, 2), marks=pytest.mark.slow),
 ]
 CASES += [pytest.param("elasticity", "q1", (3, 2, 3), marks=pytest.mark.slow)]

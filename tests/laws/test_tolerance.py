@@ -16,8 +16,8 @@ from tolerance_promise import measure
 slow = pytest.mark.slow
 SETTINGS = [
     ("conduction", (12, 9), 1e-2, "float64"),
-    ("conduction", (12, 9), 1e-6, "float64"),
-    ("conduction", (12, 9), 1e-4, "float32"),
+    pytest.param("conduction", (12, 9), 1e-6, "float64", marks=slow),
+    pytest.param("conduction", (12, 9), 1e-4, "float32", marks=slow),
     pytest.param("elasticity", (12, 9), 1e-4, "float64", marks=slow),
     pytest.param("polycrystal", (12, 9), 1e-6, "float64", marks=slow),
     pytest.param("elasticity", (6, 5, 4), 1e-2, "float64", marks=slow),

@@ -134,7 +134,7 @@ def test_a_homogeneous_cell_has_equal_bounds(dim):
         np.testing.assert_allclose(one, t.isotropic_stiffness(3.0, 2.0, dim), rtol=1e-13, atol=1e-13)
 
 
-@pytest.mark.parametrize("dtype", (jnp.float32, jnp.float64))
+@pytest.mark.parametrize("dtype", (pytest.param(jnp.float32, marks=pytest.mark.slow), jnp.float64))
 @pytest.mark.parametrize("dim", (2, 3))
 def test_voids_have_the_right_limit_and_no_nan(dim, dtype):
     solid = jnp.asarray(np.random.default_rng(1).random((6, 6)) < 0.7, dtype)

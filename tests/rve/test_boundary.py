@@ -125,7 +125,7 @@ def test_conduction_is_the_dense_solve(boundary, element):
     check_dense("conduction", boundary, element, (4, 3))
 
 
-@pytest.mark.parametrize("boundary", ["uniform_traction", "uniform_mixed"])
+@pytest.mark.parametrize("boundary", ["uniform_traction", pytest.param("uniform_mixed", marks=pytest.mark.slow)])
 def test_elasticity_is_the_dense_solve(boundary):
     check_dense("elasticity", boundary, "q1", (4, 3))
 

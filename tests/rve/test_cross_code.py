@@ -86,7 +86,9 @@ def test_the_mean_stress_at_the_peers_residual(element, n, young):
     check(float(solution.value.up[1]), ELASTIC[element, n, young][1])
 
 
-@pytest.mark.parametrize("element, n, k", [pytest.param(*case) for case in CONDUCTION])
+@pytest.mark.parametrize(
+    "element, n, k", [pytest.param(*c, marks=[pytest.mark.slow] if c[1] == 64 else []) for c in CONDUCTION]
+)
 def test_conduction(element, n, k):
     law = jh.PhaseMixture(sphere_cell(n, 0.3), {0: jh.LinearConduction(1.0), 1: jh.LinearConduction(float(k))})
     tensor = np.asarray(jh.homogenize(jh.Grid((n,) * 3), law, element=element, tolerance=1e-10).value.effective)

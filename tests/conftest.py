@@ -26,7 +26,7 @@ def unchecked():
 
 # Linux grants a process 65530 memory maps (vm.max_map_count); XLA takes several for every program it keeps, and a
 # compilation that gets none ends in a segmentation fault.
-_MAPS = 20_000
+_MAPS = 40_000
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 
 import jax
@@ -19,7 +20,9 @@ class Compiled:
 
     def __init__(self, function: Callable, static: tuple[str, ...]):
         functools.update_wrapper(self, function)
-        quick = {"xla_backend_optimization_level": 1}
+        # A level of the user's own stands.
+        own = "xla_backend_optimization_level" in os.environ.get("XLA_FLAGS", "")
+        quick = {} if own else {"xla_backend_optimization_level": 1}
         self.plain = jax.jit(function, static_argnames=static)
         self.quick = jax.jit(function, static_argnames=static, compiler_options=quick)
 

@@ -10,6 +10,7 @@ from .api import apply as apply
 from .api import certify as certify
 from .api import describe as describe
 from .api import effective_expansion as effective_expansion
+from .api import grid_convergence as grid_convergence
 from .api import homogenize as homogenize
 from .fields import Grid as Grid
 from .io import load_solution as load_solution

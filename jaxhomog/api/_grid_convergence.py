@@ -109,6 +109,8 @@ def grid_convergence(
         Hoekstra (2014), J. Comput. Phys. 262, 104-130. Dual: Keller (1964), J. Math. Phys. 5, 548-549; Mendelson
         (1975), J. Appl. Phys. 46, 917-918.
     """
+    if "element" in options:
+        raise InputError(f"element={options['element']!r}: give it as schemes=[...], a list of elements and 'dual'")
     grids = tuple(grids)
     spacing = _spacings(grids)
     if isinstance(positions, bool) or int(positions) != positions or not 1 <= positions <= 64:

@@ -134,6 +134,7 @@ def test_bad_input_says_what_to_do(unchecked):
         (lambda: jh.grid_convergence(layers, two, ["q2"]), "give different names from"),
         (lambda: jh.grid_convergence(layers, two, ["q1", "q1"]), "give different names from"),
         (lambda: jh.grid_convergence(layers, two, "q1"), "give a list of names"),
+        (lambda: jh.grid_convergence(layers, two, element="q1"), "give it as schemes"),
         (lambda: jh.grid_convergence(solid, two, ["dual"]), "leave it out"),
         (lambda: jh.grid_convergence(layers, two, ["dual"], boundary="affine"), "leave it out"),
         (lambda: jh.grid_convergence(layers, two, positions=0), "whole number from 1 to 64"),

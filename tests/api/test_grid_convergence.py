@@ -57,6 +57,16 @@ def test_primal_and_dual_enclose_the_voxel_medium():
 
 
 @pytest.mark.slow
+def test_what_a_loose_solve_leaves_is_in_the_bar():
+    """Two grids, one scheme: three times the step, and the solvers' bounds with the weights 8/3 and -5/3."""
+    s = jh.grid_convergence(disc(0.35), [square(5), square(8)], ["q1"], tolerance=1e-2)
+    step = np.linalg.norm(np.asarray(s.value.values[0, 1] - s.value.effective), 2)
+    exact = jh.grid_convergence(disc(0.35), [square(5), square(8)], ["q1"], tolerance=1e-10).value
+    left = np.linalg.norm(np.asarray(s.value.effective - exact.effective), 2)
+    assert left > 1e-6 and float(s.value.error_bar) - 3 * step >= left
+
+
+@pytest.mark.slow
 def test_shifts_are_moves_of_the_shapes():
     """Positions average what single calls return for shapes moved by the shifts, which are whole cells' worth."""
     seen = []

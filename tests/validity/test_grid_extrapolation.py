@@ -55,6 +55,9 @@ def test_the_bar_by_hand():
     # The second limit moves by -c h1 h2 = -1, the mean by -1/2: steps of 0.7 and 0.6, both limits 0.5 away.
     found = judge(sequences((0.2, 0.0), (-0.4, 0.5), h=h), h)
     assert float(found.error_bar) == pytest.approx(3 * 0.6, rel=1e-9)
+    # Limits 1 and -1, and a finest value that happens to be their mean: no step, but a disagreement of 1.
+    found = judge(sequences((-0.5, 0.5), (0.7, -0.5), h=h), h)
+    assert float(found.error_bar) == pytest.approx(3, rel=1e-9)
 
 
 def test_usual_factor_scatter_and_solver():

@@ -11,6 +11,7 @@ from .api import certify as certify
 from .api import describe as describe
 from .api import effective_compliance as effective_compliance
 from .api import effective_expansion as effective_expansion
+from .api import grid_convergence as grid_convergence
 from .api import homogenize as homogenize
 from .api import shape_bounds as shape_bounds
 from .api import window_bounds as window_bounds

@@ -8,6 +8,8 @@ from ._compliance import effective_compliance as effective_compliance
 from ._describe import describe as describe
 from ._expansion import Expansion as Expansion
 from ._expansion import effective_expansion as effective_expansion
+from ._grid_convergence import GridConvergence as GridConvergence
+from ._grid_convergence import grid_convergence as grid_convergence
 from ._homogenize import Fields as Fields
 from ._homogenize import Homogenized as Homogenized
 from ._homogenize import homogenize as homogenize

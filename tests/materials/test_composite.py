@@ -283,3 +283,45 @@ def test_bad_input_says_what_to_do(unchecked):
     ):
         with pytest.raises(jh.InputError, match=words):
             build()
+
+
+def conducting_disc(radius, ratio, rule):
+    """`build` of `grid_convergence`."""
+
+    def build(grid, shift):
+        f = jh.volume_fraction(grid, jh.shapes.Sphere(jnp.asarray([0.5, 0.5]) + shift, radius))
+        return jh.CompositeVoxels(f, jh.LinearConduction(ratio), BAD, rule)
+
+    return build
+
+
+# Fractions and ratios that the extrapolation's rule was not chosen on, and the ratio-50 disc that it was.
+HELD_OUT = [(0.2, 100.0), (0.4, 20.0), (0.45, 0.02), (0.6, 5.0), (0.25, 0.0), (0.4, 0.0), (0.5, 50.0)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("f, ratio", HELD_OUT)
+def test_the_series_is_within_the_error_bar_and_a_thousandth(f, ratio):
+    exact, radius = disc_array_conductivity(np.sqrt(f / np.pi), ratio), np.sqrt(f / np.pi)
+    build = conducting_disc(radius, ratio, "laminate" if ratio else "arithmetic")
+    grids = [jh.Grid((n, n), (1.0, 1.0)) for n in (32, 48, 64)]
+    value = jh.grid_convergence(build, grids, positions=8).value
+    assert value.schemes == (("q1", "q1r", "dual") if ratio else ("q1",))
+    error = np.linalg.norm(np.asarray(value.effective) - exact * np.eye(2), 2)
+    assert error <= float(value.error_bar) < 1e-2 * exact, (error, value.error_bar)
+    assert abs(float(value.effective[0, 0]) / exact - 1) < 1e-3, value.effective
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("f", [0.1, 0.3, 0.5])
+def test_derivative_of_holes_by_the_radius(f):
+    """The mean over positions on 32 voxels an edge; one position is off by up to 2 %."""
+    radius = np.sqrt(f / np.pi)
+    exact = (disc_array_conductivity(radius + 1e-4, 0.0) - disc_array_conductivity(radius - 1e-4, 0.0)) / 2e-4
+    grids = [jh.Grid((n, n), (1.0, 1.0)) for n in (16, 32)]
+
+    def mean(r):
+        s = jh.grid_convergence(conducting_disc(r, 0.0, "arithmetic"), grids, ["q1"], positions=8, tolerance=1e-9)
+        return s.value.values[0, -1, 0, 0]
+
+    assert float(jax.grad(mean)(radius)) == pytest.approx(exact, rel=1e-2)

@@ -14,7 +14,7 @@ from ..fields import Grid, Space
 from ..materials import AbstractLaw, Bounds, response_bounds
 from ..messages import mandel_pairs
 from ..results import SUCCESS, Result, Solution, throw_if_failed
-from ..rve import Settings, hill_mandel_residual, load_cases, lower_conductivity
+from ..rve import Settings, hill_mandel_residual, load_cases, lower_conductivity, lower_stiffness
 from ..tensors import to_mandel
 from ._checks import check_problem, check_two_sided, law_dtype, solver_settings, space_named
 from ._compile import compiled
@@ -97,7 +97,8 @@ def _homogenize(grid: Grid, law: AbstractLaw, space: Space, settings: Settings, 
     bounds = response_bounds(solved.response, grid.dim)
     scale = jnp.sqrt(jnp.sum(bounds.voigt**2))
     if two_sided:
-        lower = lower_conductivity(settings, solved.response, solved.spacing, macros)
+        lower_bound = lower_stiffness if law.physics == "elasticity" else lower_conductivity
+        lower = lower_bound(settings, solved.response, solved.spacing, macros)
         bounds = dataclasses.replace(bounds, lower=lower, upper=solved.effective)
     residual = hill_mandel_residual(solved.evidence.mean_up, basis, solved.evidence.energies)
     value = Homogenized(
@@ -176,7 +177,7 @@ def homogenize(
     check_problem(grid, law)
     space = space_named(element, boundary, law.physics, grid.dim)
     if bounds:
-        check_two_sided(space, law.physics)
+        check_two_sided(space)
     dtype = law_dtype(law)
     settings = solver_settings(dtype, tolerance, field_tolerance, residual_tolerance, max_iterations, devices)
     value, code, stats = _homogenize(grid, law, space, settings, bool(fields), bool(bounds))

@@ -13,6 +13,7 @@ its energy is the voxel medium's own.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -22,6 +23,7 @@ from jaxtyping import Array, Float
 
 from ..messages import AbstractResponse, mandel_pairs, total
 from ._element import axis_mean
+from ._modal_fast import _separate, _surely
 
 # An array (n, *shape), or in kernels a list of n arrays.
 Stress = Float[Array, "n *shape"] | list[Array]
@@ -48,6 +50,8 @@ class Modes(NamedTuple):
 
 # Squares of the polynomials, averaged over a voxel.
 _LINEAR, _QUADRATIC, _BILINEAR = 1 / 3, 1 / 5, 1 / 9
+# Voxels per slab of `fast_energy_slope`.
+_SLAB = 8192
 
 
 def _behind(x, axis):
@@ -60,14 +64,34 @@ def _ahead(x, axis):
 
 def stress_modes(stress: Stress, h: Float[Array, " d"]) -> Modes:
     """The polynomial coefficients in every voxel; the quadratic ones make linear parts of the divergence vanish."""
+    return _modes(list(stress), _layers_behind(stress, len(h)), h)
+
+
+def gathered(strain: Modes, h: Float[Array, " d"]) -> list[Array]:
+    """Adjoint of `stress_modes`, component by component in Mandel order."""
+    return _with_layers_ahead(*_gathered(strain, h))
+
+
+# Neighbours along the first axis come and go by themselves, so that the rest can run on a slab of layers.
+
+
+def _layers_behind(stress: Stress, dim: int) -> dict[int, Array]:
+    return {m: _behind(stress[m], 0) for m, pair in enumerate(mandel_pairs(dim)) if 0 in pair}
+
+
+def _with_layers_ahead(here: list[Array], late: dict[int, Array]) -> list[Array]:
+    return [x + _ahead(late[m], 0) if m in late else x for m, x in enumerate(here)]
+
+
+def _modes(stress: list[Array], behind: dict[int, Array], h) -> Modes:
     dim = len(h)
     modes = Modes({}, {k: {} for k in range(dim)}, {}, {})
     bent: dict[int, list[Array]] = {k: [] for k in range(dim)}
-    for (i, j), t in zip(mandel_pairs(dim), stress, strict=True):
+    for m, (i, j) in enumerate(mandel_pairs(dim)):
         if i == j:
             continue
-        area = 0.25 * h[i] * h[j]
-        low = _behind(t, i)
+        t, area = stress[m], 0.25 * h[i] * h[j]
+        low = behind[m] if i == 0 else _behind(t, i)
         both, change = area * (t + low), area * (t - low)
         both_low, change_low = _behind(both, j), _behind(change, j)
         modes.mean[i, j] = both + both_low
@@ -78,32 +102,34 @@ def stress_modes(stress: Stress, h: Float[Array, " d"]) -> Modes:
         bent[j].append(modes.bilinear[i, j] * (h[j] / h[i]))
     for i in range(dim):
         t, size = stress[i], 0.5 * h[i] ** 2
-        low = _behind(t, i)
+        low = behind[i] if i == 0 else _behind(t, i)
         modes.quadratic[i, i] = total(bent[i]) * (-1 / 3)
         modes.mean[i, i] = size * (t + low) - modes.quadratic[i, i]
         modes.linear[i][i, i] = size * (t - low)
     return modes
 
 
-def gathered(strain: Modes, h: Float[Array, " d"]) -> list[Array]:
-    """Adjoint of `stress_modes`, component by component in Mandel order."""
+def _gathered(strain: Modes, h) -> tuple[list[Array], dict[int, Array]]:
+    """What belongs to a layer's own numbers, and by component what belongs to those of the layer behind it."""
     dim = len(h)
     bend = {k: (strain.mean[k, k] - strain.quadratic[k, k]) * (1 / 3) for k in range(dim)}
-    out = []
-    for i, j in mandel_pairs(dim):
+    here, late = [], {}
+    for m, (i, j) in enumerate(mandel_pairs(dim)):
         if i == j:
             size = 0.5 * h[i] ** 2
             mean, slope = strain.mean[i, i], strain.linear[i][i, i]
-            out.append(size * ((mean + slope) + _ahead(mean - slope, i)))
-            continue
-        area = 0.25 * h[i] * h[j]
-        mean, along = strain.mean[i, j], strain.linear[j][i, j]
-        bilinear = strain.bilinear[i, j] + bend[i] * (h[i] / h[j]) + bend[j] * (h[j] / h[i])
-        across = strain.linear[i][i, j]
-        both = (mean + along) + _ahead(mean - along, j)
-        change = (across + bilinear) + _ahead(across - bilinear, j)
-        out.append(area * ((both + change) + _ahead(both - change, i)))
-    return out
+            own, next_one = size * (mean + slope), size * (mean - slope)
+        else:
+            area = 0.25 * h[i] * h[j]
+            mean, along, across = strain.mean[i, j], strain.linear[j][i, j], strain.linear[i][i, j]
+            bilinear = strain.bilinear[i, j] + bend[i] * (h[i] / h[j]) + bend[j] * (h[j] / h[i])
+            both = area * ((mean + along) + _ahead(mean - along, j))
+            change = area * ((across + bilinear) + _ahead(across - bilinear, j))
+            own, next_one = both + change, both - change
+        if i == 0:
+            late[m] = next_one
+        here.append(own if i == 0 else own + _ahead(next_one, i))
+    return here, late
 
 
 def strained(compliance: AbstractResponse, modes: Modes) -> Modes:
@@ -127,7 +153,40 @@ def energy_slope(compliance: AbstractResponse, stress: Stress, h: Float[Array, "
     return gathered(strained(compliance, stress_modes(stress, h)), h)
 
 
-def complementary_energies(compliance: AbstractResponse, stresses: Float[Array, "m n *shape"], h) -> Float[Array, "m m"]:
+def fast_energy_slope(compliance: AbstractResponse, stress: Float[Array, "n *shape"], h: Float[Array, " d"]) -> Array:
+    """`energy_slope` in the form that runs fastest, (n, *shape); primal only.
+
+    Slab by slab: some thirty intermediate fields stay in cache. See `_modal_fast` for the conditionals.
+    """
+    n, shape = stress.shape[0], stress.shape[1:]
+    dim, always = len(shape), _surely()
+    behind = _layers_behind(stress, dim)
+
+    def slab(compliance, stress, behind):
+        strain = _separate(
+            always, lambda s, t, low, h: strained(s, _modes(list(t), low, h)), compliance, stress, behind, h
+        )
+        return _separate(always, _gathered, strain, h)
+
+    layers = shape[0] if always is None else max(1, min(shape[0], round(_SLAB * shape[0] / math.prod(shape))))
+    if layers == shape[0]:
+        return jnp.stack(_with_layers_ahead(*slab(compliance, stress, behind)))
+
+    def body(i, carry):
+        # The last slab may overlap the one before: it computes the same numbers again.
+        start = jnp.minimum(i * layers, shape[0] - layers)
+        cut = lambda x: lax.dynamic_slice_in_dim(x, start, layers, axis=x.ndim - dim)  # noqa: E731
+        found = slab(*jax.tree.map(cut, (compliance, stress, behind)))
+        return jax.tree.map(lambda whole, part: lax.dynamic_update_slice_in_dim(whole, part, start, 0), carry, found)
+
+    blank = jnp.zeros(shape, stress.dtype)
+    start = ([blank] * n, dict.fromkeys(behind, blank))
+    return jnp.stack(_with_layers_ahead(*lax.fori_loop(0, -(-shape[0] // layers), body, start)))
+
+
+def complementary_energies(
+    compliance: AbstractResponse, stresses: Float[Array, "m n *shape"], h
+) -> Float[Array, "m m"]:
     """<sigma_i : S : sigma_j>, integrated exactly over the voxels.
 
     Args:

@@ -7,10 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxhomog.fields import _stresses
 from jaxhomog.fields._stress_green import balanced, stress_green
 from jaxhomog.fields._stresses import (
     complementary_energies,
     energy_slope,
+    fast_energy_slope,
     imbalance,
     stress_means,
     stress_modes,
@@ -120,6 +122,17 @@ def test_the_slope_is_the_derivative_of_the_energy(shape):
     for response, _ in responses(shape):
         half = lambda t, response=response: 0.5 * np.prod(shape) * complementary_energies(response, t[None], h)[0, 0]
         np.testing.assert_allclose(jnp.stack(energy_slope(response, stress, h)), jax.grad(half)(stress), atol=1e-12)
+
+
+@pytest.mark.parametrize("slab", [1, 12, 40, 10000])
+@pytest.mark.parametrize("shape", [(7, 5), pytest.param((5, 4, 2), marks=pytest.mark.slow)], ids=str)
+def test_slabs_change_nothing(shape, slab, monkeypatch):
+    """Of any thickness, the last one overlapping its neighbour; both kinds of compliance."""
+    monkeypatch.setattr(_stresses, "_SLAB", slab)
+    h, stress = jnp.asarray(edges(shape)), jnp.asarray(numbers(shape, 11))
+    for response, _ in responses(shape):
+        got = fast_energy_slope(response, stress, h)
+        np.testing.assert_allclose(got, jnp.stack(energy_slope(response, stress, h)), atol=1e-12)
 
 
 @shapes

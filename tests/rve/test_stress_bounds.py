@@ -267,8 +267,9 @@ def test_gradient_is_the_finite_difference(kind):
         x = jnp.asarray(random_tensors((3, 4)))
         grid = jh.Grid((3, 4), (1.0, 2.0))
         lower = lambda c: (  # noqa: E731
-            jh.homogenize(grid, jh.LinearElastic.from_stiffness(0.5 * (c + jnp.swapaxes(c, -1, -2))), bounds=True, **TIGHT)
-            .value.bounds.lower
+            jh.homogenize(
+                grid, jh.LinearElastic.from_stiffness(0.5 * (c + jnp.swapaxes(c, -1, -2))), bounds=True, **TIGHT
+            ).value.bounds.lower
         )
     value = jax.jit(lambda x: jnp.sum(weights * lower(x)))
     direction = jnp.asarray(rng.normal(size=x.shape))

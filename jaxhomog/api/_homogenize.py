@@ -150,11 +150,12 @@ def homogenize(
         throw: raise `SolverError` after an eager call that failed. Under a trace the code is returned instead and the
             failed lane's value is NaN.
         fields: also return the fields of every unit load case.
-        bounds: guaranteed two-sided bounds of the voxel medium, `value.bounds.lower <= K <= value.bounds.upper` in the
-            sense of quadratic forms (conduction, element "q1"): K is exact for the image, without discretization error.
-            Upper: the energy of the computed potential. Lower: the complementary energy of a divergence-free flux
-            (Prager & Synge 1947; Raviart & Thomas 1977; Vondrejc, Zeman & Marek 2015, CMAME 297:258). Both hold at any
-            tolerance, up to rounding.
+        bounds: guaranteed two-sided bounds of the voxel medium, `value.bounds.lower <= C <= value.bounds.upper` in the
+            sense of quadratic forms (periodic, element "q1"): C is exact for the image, without discretization error.
+            Upper: the energy of the computed displacement or potential. Lower: the complementary energy of a
+            divergence-free stress (Prager & Synge 1947; Hu, Man & Zhang 2014, J. Sci. Comput. 58:367) or flux (Raviart
+            & Thomas 1977; Vondrejc, Zeman & Marek 2015, CMAME 297:258). Both hold at any tolerance, up to rounding.
+            Elasticity with voids (a voxel without stiffness): the lower bound is 0, true and of no use.
         field_tolerance: bound of every field's relative energy-norm error; tightens the solve for fields and
             sensitivities.
         residual_tolerance: the classical rule max ||r||_2 / ||r at u = 0||_2; given alone it replaces `tolerance`.

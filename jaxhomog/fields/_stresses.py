@@ -14,7 +14,7 @@ its energy is the voxel medium's own.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -162,7 +162,7 @@ def fast_energy_slope(compliance: AbstractResponse, stress: Float[Array, "n *sha
     dim, always = len(shape), _surely()
     behind = _layers_behind(stress, dim)
 
-    def slab(compliance, stress, behind):
+    def slab(compliance, stress, behind) -> Any:
         strain = _separate(
             always, lambda s, t, low, h: strained(s, _modes(list(t), low, h)), compliance, stress, behind, h
         )

@@ -107,16 +107,16 @@ def lower_stiffness(
     spacing = h / jnp.mean(h)
     compliance, stiff = compliances(moduli)
     frozen = lax.stop_gradient((compliance, moduli, spacing, macros))
-    stresses = best_stresses(settings, jnp.all(stiff), *frozen)
+    stresses, _ = best_stresses(settings, jnp.all(stiff), *frozen)
     return unit * stress_bound(compliance, stresses, spacing)
 
 
 def best_stresses(
     settings: Settings, possible: Array, compliance: AbstractResponse, moduli: AbstractResponse, h, macros
-) -> Float[Array, "m n *shape"]:
-    """The admissible stresses of least complementary energy, of mean <C> : E_i (conjugate gradients).
+) -> tuple[Float[Array, "m n *shape"], Array]:
+    """The admissible stresses of least complementary energy, of mean <C> : E_i, and iterations of each.
 
-    With these means an error of the energy is at least that of the bound. All zero where not `possible`.
+    With these means an error of the energy is at least that of the bound. All zero if not `possible`.
     """
     dim = len(h)
     shape = jax.tree.leaves(moduli)[0].shape[-dim:]
@@ -145,6 +145,6 @@ def best_stresses(
         )
         # Whatever the code: the stress is admissible. A last projection takes off the rounding of many steps.
         step = jnp.where(jnp.all(jnp.isfinite(found.x)), found.x, 0)
-        return balanced(start + step, h)
+        return balanced(start + step, h), found.iterations
 
     return lax.map(one, macros)

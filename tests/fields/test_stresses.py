@@ -120,7 +120,10 @@ def test_energies_are_the_quadrature_of_the_polynomials(shape):
 def test_the_slope_is_the_derivative_of_the_energy(shape):
     h, stress = jnp.asarray(edges(shape)), jnp.asarray(numbers(shape, 5))
     for response, _ in responses(shape):
-        half = lambda t, response=response: 0.5 * np.prod(shape) * complementary_energies(response, t[None], h)[0, 0]
+
+        def half(t, response=response):
+            return 0.5 * np.prod(shape) * complementary_energies(response, t[None], h)[0, 0]
+
         np.testing.assert_allclose(jnp.stack(energy_slope(response, stress, h)), jax.grad(half)(stress), atol=1e-12)
 
 

@@ -99,10 +99,8 @@ def space_named(element: str, boundary, physics: str, dim: int) -> Space:
     return Space(chosen, Boundary(names))
 
 
-def check_two_sided(space: Space, physics: str) -> None:
+def check_two_sided(space: Space) -> None:
     """Whether guaranteed bounds of the voxel medium exist for this problem."""
-    if physics != "conduction":
-        raise InputError("bounds=True: two-sided bounds are not available for elasticity; leave it False")
     if not space.element.conforming:
         raise InputError(f"bounds=True with element={space.name!r}: its tensor is no upper bound; use element='q1'")
     if not space.boundary.periodic:

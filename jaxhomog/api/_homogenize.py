@@ -14,7 +14,7 @@ from ..fields import Grid, Space
 from ..materials import AbstractLaw, Bounds, response_bounds
 from ..messages import mandel_pairs
 from ..results import SUCCESS, Result, Solution, throw_if_failed
-from ..rve import Settings, hill_mandel_residual, load_cases, lower_conductivity
+from ..rve import Settings, hill_mandel_residual, load_cases, lower_conductivity, lower_stiffness
 from ..tensors import to_mandel
 from ._checks import check_problem, check_two_sided, law_dtype, solver_settings, space_named
 from ._compile import compiled
@@ -97,7 +97,8 @@ def _homogenize(grid: Grid, law: AbstractLaw, space: Space, settings: Settings, 
     bounds = response_bounds(solved.response, grid.dim)
     scale = jnp.sqrt(jnp.sum(bounds.voigt**2))
     if two_sided:
-        lower = lower_conductivity(settings, solved.response, solved.spacing, macros)
+        lower_bound = lower_stiffness if law.physics == "elasticity" else lower_conductivity
+        lower = lower_bound(settings, solved.response, solved.spacing, macros)
         bounds = dataclasses.replace(bounds, lower=lower, upper=solved.effective)
     residual = hill_mandel_residual(solved.evidence.mean_up, basis, solved.evidence.energies)
     value = Homogenized(
@@ -149,11 +150,12 @@ def homogenize(
         throw: raise `SolverError` after an eager call that failed. Under a trace the code is returned instead and the
             failed lane's value is NaN.
         fields: also return the fields of every unit load case.
-        bounds: guaranteed two-sided bounds of the voxel medium, `value.bounds.lower <= K <= value.bounds.upper` in the
-            sense of quadratic forms (conduction, element "q1"): K is exact for the image, without discretization error.
-            Upper: the energy of the computed potential. Lower: the complementary energy of a divergence-free flux
-            (Prager & Synge 1947; Raviart & Thomas 1977; Vondrejc, Zeman & Marek 2015, CMAME 297:258). Both hold at any
-            tolerance, up to rounding.
+        bounds: guaranteed two-sided bounds of the voxel medium, `value.bounds.lower <= C <= value.bounds.upper` in the
+            sense of quadratic forms (periodic, element "q1"): C is exact for the image, without discretization error.
+            Upper: the energy of the computed displacement or potential. Lower: the complementary energy of a
+            divergence-free stress (Prager & Synge 1947; Hu, Man & Zhang 2014, J. Sci. Comput. 58:367) or flux (Raviart
+            & Thomas 1977; Vondrejc, Zeman & Marek 2015, CMAME 297:258). Both hold at any tolerance, up to rounding.
+            Elasticity with voids (a voxel without stiffness): the lower bound is 0, true and of no use.
         field_tolerance: bound of every field's relative energy-norm error; tightens the solve for fields and
             sensitivities.
         residual_tolerance: the classical rule max ||r||_2 / ||r at u = 0||_2; given alone it replaces `tolerance`.
@@ -176,7 +178,7 @@ def homogenize(
     check_problem(grid, law)
     space = space_named(element, boundary, law.physics, grid.dim)
     if bounds:
-        check_two_sided(space, law.physics)
+        check_two_sided(space)
     dtype = law_dtype(law)
     settings = solver_settings(dtype, tolerance, field_tolerance, residual_tolerance, max_iterations, devices)
     value, code, stats = _homogenize(grid, law, space, settings, bool(fields), bool(bounds))

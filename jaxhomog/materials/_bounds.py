@@ -30,8 +30,8 @@ class Bounds(eqx.Module):
         hs_lower: lower Hashin-Shtrikman bound, or None where none is known for the phases.
         hs_upper: upper Hashin-Shtrikman bound, or None.
         assumes: what the Hashin-Shtrikman bounds assume.
-        lower: lower bound of this very voxel medium from a computed flux, or None where none was asked for.
-        upper: upper bound of this very voxel medium from a computed potential, or None.
+        lower: lower bound of this very voxel medium from a computed flux or stress, or None where none was asked for.
+        upper: upper bound of this very voxel medium from a computed potential or displacement, or None.
     """
 
     voigt: Float[Array, "..."]

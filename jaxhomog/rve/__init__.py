@@ -9,6 +9,7 @@ from .solve import Evidence as Evidence
 from .solve import effective_tensor as effective_tensor
 from .solve import equilibrium as equilibrium
 from .solve import solve_loads as solve_loads
+from .stress_bounds import lower_stiffness as lower_stiffness
 from .up import hill_mandel_pairs as hill_mandel_pairs
 from .up import hill_mandel_residual as hill_mandel_residual
 from .up import message_up as message_up

@@ -96,21 +96,23 @@ def flux_bound(
         Prager & Synge (1947), Q. Appl. Math. 5, 241-269; Raviart & Thomas (1977), Lecture Notes in Math. 606, 292-315;
         Vondrejc, Zeman & Marek (2015), CMAME 297, 258-291.
     """
-    eps = jnp.finfo(faces.dtype).eps
 
-    def proven(faces):
+    def zero_in_insulators(faces):
         """Which fluxes are zero at every face of every insulator."""
         insulator = ~conducting
         through = jnp.stack([insulator | jnp.roll(insulator, -1, axis=k) for k in range(conducting.ndim)])
         return jnp.stack([~jnp.any(through & (f != 0)) for f in faces])
 
-    sound = lax.cond(jnp.all(conducting), lambda faces: jnp.ones(len(faces), bool), proven, faces)
+    sound = lax.cond(jnp.all(conducting), lambda faces: jnp.ones(len(faces), bool), zero_in_insulators, faces)
     faces = jnp.where(sound.reshape(-1, *(1,) * (faces.ndim - 1)), faces, 0)
-    powers = complementary_powers(resistivity, faces, h)
-    allowance = _ROUNDING * eps * jnp.maximum(1, jnp.trace(powers))
-    mean = jnp.stack([face_means(f, h) for f in faces])
+    return proven(jnp.stack([face_means(f, h) for f in faces]), complementary_powers(resistivity, faces, h))
+
+
+def proven(means: Float[Array, "m n"], powers: Float[Array, "m m"]) -> Float[Array, "n n"]:
+    """M^T P^-1 M from mean fluxes M and complementary powers P, less what rounding can feign; both of order one."""
+    allowance = _ROUNDING * jnp.finfo(powers.dtype).eps * jnp.maximum(1, jnp.trace(powers))
     inverse = inverse_spd(powers + lax.stop_gradient(allowance) * jnp.eye(len(powers), dtype=powers.dtype))
-    bound = jnp.einsum("ik,ij,jl->kl", mean, inverse, mean, precision=lax.Precision.HIGHEST)
+    bound = jnp.einsum("ik,ij,jl->kl", means, inverse, means, precision=lax.Precision.HIGHEST)
     return 0.5 * (bound + bound.T)
 
 
@@ -142,7 +144,7 @@ def lower_conductivity(
     resistivity, conducting = resistivities(moduli)
     if isinstance(response, ScalarConductionResponse):
         space = Space(FV, Boundary(("periodic",) * len(h)))
-        u, _ = solve_loads(space, "conduction", _loosened(settings), response, h, macros)
+        u, _ = solve_loads(space, "conduction", loosened(settings), response, h, macros)
         u = equilibrium(space, settings, response, h, macros, u)
         faces = finite_volume_faces(moduli, spacing, macros, u / edge)
         faces = admissible(faces, conducting, spacing)
@@ -152,7 +154,8 @@ def lower_conductivity(
     return unit * flux_bound(resistivity, conducting, faces, spacing)
 
 
-def _loosened(settings: Settings) -> Settings:
+def loosened(settings: Settings) -> Settings:
+    """Stopping rules for a flux that is to prove a bound."""
     if settings.tolerance is None:
         return settings
     return settings._replace(tolerance=min(_LOOSER * settings.tolerance, 0.1), field_tolerance=None)

@@ -319,8 +319,6 @@ def test_what_is_refused():
     for element in ("q1r", "fourier", "fv"):
         with pytest.raises(InputError, match="use element='q1'"):
             jh.homogenize(grid, jh.LinearConduction(1.0), element=element, bounds=True)
-    with pytest.raises(InputError, match="not available for elasticity"):
-        jh.homogenize(grid, jh.LinearElastic.isotropic(1.0, 0.3), bounds=True)
     b = jh.homogenize(grid, jh.LinearConduction(1.0)).value.bounds
     assert b.lower is None and b.upper is None
 

@@ -40,7 +40,15 @@ def test_an_interrupt_ends_with_130_and_leaves_nothing(tmp_path):
     np.save(tmp_path / "cell.npy", np.random.default_rng(0).integers(0, 2, (12, 12, 12)).astype(np.uint8))
     words = ["homogenize", "cell.npy", "--phase", "0:young=1,poisson=0.3", "1:young=2,poisson=0.3", "--no-cache"]
     environment = {**os.environ, "PYTHONPATH": PATH}
-    child = subprocess.Popen([*COMMAND, *words], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    # A shell that starts the tests in the background passes on an ignored SIGINT, and Python would keep ignoring it.
+    heeds = [
+        sys.executable,
+        "-c",
+        "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])",
+    ]
+    child = subprocess.Popen(
+        [*heeds, *COMMAND, *words], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
+    )
     assert child.stderr is not None
     for line in child.stderr:
         if "solving" in line:

@@ -12,21 +12,38 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 
+def _least(field: Int[Array, "*shape"], walls: Int[Array, "*shape"], toll: int) -> Int[Array, "*shape"]:
+    """min(own, neighbour's + toll), never below the wall: up every axis and down again, whole rows at a time.
+
+    Fast sweeping (Zhao 2005, Math. Comp. 74:603), periodic.
+    """
+
+    def step(before, row_and_wall):
+        row, wall = row_and_wall
+        here = jnp.maximum(jnp.minimum(row, before + toll), wall)
+        return here, here
+
+    for k in range(field.ndim):
+        rows, closed = jnp.moveaxis(field, k, 0), jnp.moveaxis(walls, k, 0)
+        _, rows = jax.lax.scan(step, rows[-1], (rows, closed))
+        _, rows = jax.lax.scan(step, rows[0], (rows, closed), reverse=True)
+        field = jnp.moveaxis(rows, 0, k)
+    return field
+
+
 def _roots(conducting: Bool[Array, "*shape"]) -> Bool[Array, "*shape"]:
     """The voxel of smallest index in every cluster of conducting voxels.
 
-    Labels spread to neighbours and then jump to the label of the voxel that they name: some log2 of the longest path
-    sweeps instead of its length.
+    Labels spread along rows and then jump to the label of the voxel that they name: far fewer sweeps than the longest
+    path has corners.
     """
     shape, size = conducting.shape, conducting.size
     own = jnp.arange(size, dtype=jnp.int32).reshape(shape)
+    walls = jnp.where(conducting, 0, size).astype(jnp.int32)
 
     def sweep(state):
         label, _, count = state
-        best = label
-        for k in range(len(shape)):
-            best = jnp.minimum(best, jnp.minimum(jnp.roll(label, 1, axis=k), jnp.roll(label, -1, axis=k)))
-        best = jnp.where(conducting, best, size)
+        best = _least(label, walls, 0)
         best = jnp.append(best.ravel(), size)[best]
         return best, jnp.any(best != label), count + 1
 
@@ -37,22 +54,15 @@ def _roots(conducting: Bool[Array, "*shape"]) -> Bool[Array, "*shape"]:
 def spanning_forest(conducting: Bool[Array, "*shape"]) -> Int[Array, "*shape"]:
     """Towards its parent, a voxel's face: 2 k along +k, 2 k + 1 along -k; -1 at roots and insulators.
 
-    Breadth first from the roots: as many sweeps as the longest of the shortest paths has voxels.
+    Breadth first from the roots: as many sweeps as the longest of the shortest paths has straight pieces.
     """
     shape, size = conducting.shape, conducting.size
     roots = _roots(conducting)
     walls = jnp.where(conducting, 0, size + 1).astype(jnp.int32)
 
-    def nearer(steps):
-        best = steps
-        for k in range(len(shape)):
-            closest = jnp.minimum(jnp.roll(steps, 1, axis=k), jnp.roll(steps, -1, axis=k))
-            best = jnp.minimum(best, closest + 1)
-        return jnp.maximum(best, walls)
-
     def sweep(state):
         steps, _, count = state
-        best = nearer(steps)
+        best = _least(steps, walls, 1)
         return best, jnp.any(best != steps), count + 1
 
     start = (jnp.where(roots, 0, size + 1).astype(jnp.int32), jnp.asarray(True), jnp.zeros((), jnp.int32))

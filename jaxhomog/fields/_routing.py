@@ -34,8 +34,7 @@ def _least(field: Int[Array, "*shape"], walls: Int[Array, "*shape"], toll: int) 
 def _roots(conducting: Bool[Array, "*shape"]) -> Bool[Array, "*shape"]:
     """The voxel of smallest index in every cluster of conducting voxels.
 
-    Labels spread along rows and then jump to the label of the voxel that they name: far fewer sweeps than the longest
-    path has corners.
+    Labels spread along rows and then jump to the label of the voxel that they name, until none changes.
     """
     shape, size = conducting.shape, conducting.size
     own = jnp.arange(size, dtype=jnp.int32).reshape(shape)

@@ -13,6 +13,7 @@ from jaxhomog.fields._faces import complementary_powers, curl, face_divergence, 
 from jaxhomog.results import InputError
 from jaxhomog.rve import bounds as module
 from jaxhomog.rve.bounds import admissible, flux_bound, resistivities
+from jaxhomog.rve.solve import solve_loads
 
 TIGHT = {"tolerance": 1e-12}
 
@@ -143,6 +144,35 @@ def test_loose_tolerances_keep_the_bounds(b):
         # Towards both sides of everything between the tight bounds.
         assert below(lower, finest_upper) and below(finest_lower, upper) and below(lower, upper)
         assert below(finest_upper, upper)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("b", [10.0, 1e5, 1e9, 0.0])
+def test_single_precision_serves_the_flux_of_a_double_precision_bound(b, monkeypatch):
+    """At the default tolerance the flux comes from single precision; the bound it proves is that of double. At
+    contrast 1e9 single precision would lose half of it (seen on this cell), and is not used."""
+    n = 10
+    k = random_cell((n,) * 3, b, seed=3) if b else np.where(random_cell((n,) * 3, seed=3) > 1, 0.0, 1.0)
+    dtypes = []
+
+    def spy(space, physics, settings, response, h, macros):
+        jax.debug.callback(lambda: dtypes.append(h.dtype))
+        return solve_loads(space, physics, settings, response, h, macros)
+
+    monkeypatch.setattr(module, "solve_loads", spy)
+    law, h, macros = jh.LinearConduction(jnp.asarray(k)), jnp.full(3, 1 / n), jnp.eye(3)[:, None]
+
+    def bound(tolerance):
+        settings = module.Settings(tolerance, None, None, 2000)
+        response = law.response(k.shape, jnp.float64)
+        return np.asarray(jax.jit(partial(module.lower_conductivity, settings))(response, h, macros))
+
+    default, tight = bound(1e-6), bound(1e-12)
+    jax.effects_barrier()
+    assert dtypes == [jnp.float64 if b == 1e9 else jnp.float32, jnp.float64] and default.dtype == np.float64
+    assert below(default, two_sided(k)[1])
+    # What the loosened tolerance leaves, and no more.
+    np.testing.assert_allclose(default, tight, atol=1e-4 * np.sqrt(3) * k.mean())
 
 
 @pytest.mark.slow

@@ -12,12 +12,13 @@ from jaxtyping import Array, Float
 
 from ..fields import Grid, Space, mean_fluxes
 from ..materials import AbstractLaw, response_bounds
-from ..results import SINGULAR, SUCCESS, Result, Solution, throw_if_failed, worst_of
+from ..results import SINGULAR, STAGNATION, SUCCESS, Result, Solution, throw_if_failed, worst_of
 from ..rve import Settings, hill_mandel_residual, load_cases, macro_gradient, message_up
 from ._checks import check_problem, law_dtype, solver_settings, space_named
 from ._compile import compiled
 from ._controls import KEYWORDS, prescribed
 from ._core import mask, solve_cell, sure_inverse, with_derivative
+from ._eigenstrain import Locked, voxel_eigenstrain
 from ._homogenize import Fields, message_names, solver_stats, voxel_fields
 
 
@@ -28,7 +29,8 @@ class Applied(eqx.Module):
         down: macroscopic strain (Mandel) or gradient.
         up: macroscopic stress (Mandel) or flux q = -K grad T.
         power: <sigma : eps>, or <-q . grad T>, per volume.
-        hill_mandel_residual: as for `homogenize`, over the load cases solved.
+        hill_mandel_residual: as for `homogenize`, over the load cases solved; with an eigenstrain also that of this
+            load, |<sigma : eps> - <sigma> : <eps>| relative to <sigma : (eps - e)>, twice the stored energy.
         fields: `Fields` of this load.
     """
 
@@ -40,7 +42,7 @@ class Applied(eqx.Module):
 
 
 @compiled("space", "settings", "controlled")
-def _apply(grid: Grid, law: AbstractLaw, down, up, space: Space, settings: Settings, controlled: tuple[bool, ...]):
+def _apply(grid, law, down, up, eigenstrain, space: Space, settings: Settings, controlled: tuple[bool, ...]):
     dtype = law_dtype(law)
     n = len(controlled)
     physics = law.physics
@@ -50,22 +52,30 @@ def _apply(grid: Grid, law: AbstractLaw, down, up, space: Space, settings: Setti
     solved = solve_cell(grid, law, space, settings, macros, dtype)
     solved = with_derivative(space, settings, solved, macros)
     scale = jnp.sqrt(jnp.sum(response_bounds(solved.response, grid.dim).voigt ** 2))
+    code = solved.code
+    locked = None if eigenstrain is None else Locked(space, settings, solved, eigenstrain.astype(dtype))
+    alone = 0 if locked is None else locked.mean_up
     if not any(controlled):
-        fields = jax.tree.map(lambda x: x[0], voxel_fields(space, physics, solved, macros))
         mean_up = _mean_up(space, physics, solved, macros)[0]
-        basis, code, power = down[None], solved.code, solved.effective[0, 0]
+        basis, power, shares = down[None], solved.effective[0, 0], jnp.ones(1, dtype)
     else:
         c, held = solved.effective, np.asarray(controlled)
         compliance, stiff = sure_inverse(c, held, jnp.sum(solved.evidence.error), scale)
         free = jnp.where(held, 0, down)
-        down = free + jnp.where(held, compliance @ jnp.where(held, sign * up - c @ free, 0), 0)
-        code = worst_of(solved.code, jnp.where(stiff, SUCCESS, SINGULAR))
-        unit = voxel_fields(space, physics, solved, macros)
-        fields = jax.tree.map(lambda x: jnp.tensordot(down, x, 1), unit)
+        down = free + jnp.where(held, compliance @ jnp.where(held, sign * up - c @ free - alone, 0), 0)
+        code = worst_of(code, jnp.where(stiff, SUCCESS, SINGULAR))
         # From the effective tensor: the prescribed components come back exactly.
         mean_up = c @ down
-        basis, power = jnp.eye(n, dtype=dtype), down @ c @ down
+        basis, power, shares = jnp.eye(n, dtype=dtype), down @ c @ down, down
     residual = hill_mandel_residual(solved.evidence.mean_up, basis, solved.evidence.energies)
+    if locked is None:
+        fields = jax.tree.map(lambda x: jnp.tensordot(shares, x, 1), voxel_fields(space, physics, solved, macros))
+    else:
+        mean_up = mean_up + locked.mean_up
+        power = mean_up @ down
+        fields, lost = locked.state(jnp.tensordot(shares, solved.fluctuation, 1), down)
+        residual = jnp.maximum(residual, lost)
+        code = worst_of(code, jnp.where(locked.found, SUCCESS, STAGNATION))
     value = Applied(down, sign * mean_up, power, residual, fields)
     return mask(code == SUCCESS, value), code, jax.lax.stop_gradient(solver_stats(solved.evidence, scale))
 
@@ -86,6 +96,7 @@ def apply(
     tolerance: float | None = None,
     throw: bool = True,
     *,
+    eigenstrain: Any = None,
     gradient: Any = None,
     flux: Any = None,
     flux_controlled: Any = None,
@@ -109,6 +120,9 @@ def apply(
         element: as for `homogenize`.
         tolerance: as for `homogenize`; fields are accurate to about its square root.
         throw: as for `homogenize`.
+        eigenstrain: stress-free strain of every voxel (thermal expansion times temperature, swelling), as for
+            `effective_expansion`: sigma = C : (eps - e). `strain` is then the total strain; with `stress=` zero the
+            cell expands freely.
         gradient: macroscopic temperature gradient (d,), for conduction.
         flux: macroscopic flux q = -K grad T (d,), for conduction.
         flux_controlled: booleans (d,).
@@ -133,12 +147,14 @@ def apply(
         "flux": flux,
         "flux_controlled": flux_controlled,
     }
+    if eigenstrain is not None:
+        eigenstrain = voxel_eigenstrain(grid, law, eigenstrain)
     dtype = law_dtype(law)
     components = message_names(law.physics, grid.dim)
     down, up, controlled = prescribed(law.physics, given, components, dtype)
     settings = solver_settings(dtype, tolerance, field_tolerance, residual_tolerance, max_iterations)
     value, code, stats = _apply(
-        grid, law, down, up, space_named(element, boundary, law.physics, grid.dim), settings, controlled
+        grid, law, down, up, eigenstrain, space_named(element, boundary, law.physics, grid.dim), settings, controlled
     )
     solution = Solution(value, None, Result(code), stats)
     if not throw:

@@ -11,8 +11,9 @@ from jaxtyping import Array, Float
 
 from ..fields import Grid
 from ..materials import AbstractLaw
-from ..results import SINGULAR, SUCCESS, InputError, Result, Solution, throw_if_failed, worst_of
+from ..results import SINGULAR, SUCCESS, Result, Solution, throw_if_failed, worst_of
 from ._core import mask, sure_inverse
+from ._eigenstrain import voxel_eigenstrain
 from ._homogenize import homogenize
 
 
@@ -54,14 +55,8 @@ def effective_expansion(grid: Grid, law: AbstractLaw, eigenstrain: Any, throw: b
         InputError: not elastic, or an eigenstrain of another shape.
         SolverError: not converged, or a cell without stiffness in some direction (throw=True, eager calls).
     """
-    if isinstance(law, AbstractLaw) and law.physics != "elasticity":
-        raise InputError("an eigenstrain belongs to elasticity: the law conducts")
-    dim, n = grid.dim, 6 if grid.dim == 3 else 3
-    strain = jnp.asarray(eigenstrain)
-    if strain.shape == grid.shape:
-        strain = strain[..., None] * jnp.asarray([1.0] * dim + [0.0] * (n - dim), strain.dtype)
-    if strain.shape != (*grid.shape, n):
-        raise InputError(f"eigenstrain has shape {strain.shape}: give {grid.shape} (isotropic) or {(*grid.shape, n)}")
+    n = 6 if grid.dim == 3 else 3
+    strain = voxel_eigenstrain(grid, law, eigenstrain)
     s = homogenize(grid, law, throw=False, fields=True, **options)
     # The mean of B^T e needs voxel means of the stress only, because e is constant in a voxel.
     weighted = jnp.sum(s.value.fields.up * strain.astype(s.value.effective.dtype), axis=-1)

@@ -3,6 +3,9 @@
 from .bounds import lower_conductivity as lower_conductivity
 from .down import load_cases as load_cases
 from .down import macro_gradient as macro_gradient
+from .eigen import eigen_fluctuation as eigen_fluctuation
+from .eigen import eigen_state as eigen_state
+from .eigen import extended_eigenstrain as extended_eigenstrain
 from .model import Settings as Settings
 from .model import supports as supports
 from .solve import Evidence as Evidence

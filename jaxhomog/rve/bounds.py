@@ -179,7 +179,8 @@ def potentials(space: Space, settings: Settings, moduli: ScalarConductionRespons
         return solved(jax.tree.map(lambda x: x.astype(jnp.float32), problem))
 
     problem = (moduli, h, macros)
-    if h.dtype == jnp.float32 or settings.residual_tolerance is not None or settings.tolerance < _SINGLE:
+    loose = settings.tolerance is not None and settings.tolerance >= _SINGLE and settings.residual_tolerance is None
+    if h.dtype == jnp.float32 or not loose:
         return solved(problem)
     least = jnp.min(jnp.where(conducting, moduli.k, jnp.inf))
     return lax.cond(least * _SINGLE_CONTRAST >= jnp.max(moduli.k), in_single, solved, problem)

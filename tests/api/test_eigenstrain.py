@@ -57,6 +57,19 @@ def test_levins_relation(shape, boundary, element):
         np.testing.assert_allclose(one.power, one.up @ one.down, atol=1e-12)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("tolerance", [1e-4, 1e-7])
+def test_the_mean_stress_is_as_good_as_the_tensor(tolerance):
+    """It feels the first power of the field's error, and the field is solved accordingly."""
+    grid, law, e = random_problem((16, 15), seed=6)
+    zero = jnp.zeros(3)
+    exact = jh.apply(grid, law, strain=zero, eigenstrain=e, **TIGHT).value.up
+    found = jh.apply(grid, law, strain=zero, eigenstrain=e, tolerance=tolerance).value.up
+    # In units of the stress that the eigenstrain of every voxel would have alone.
+    size = 7 * np.sqrt(np.mean(np.sum(e**2, axis=-1)))
+    assert np.linalg.norm(found - exact) < tolerance * size
+
+
 def test_free_layers():
     """Layers normal to x: one strain in the plane, no stress across; the field inside every layer is known."""
     young, poisson = np.array([2.6, 48.0, 48.0, 48.0]), np.array([0.3, 0.2, 0.2, 0.2])

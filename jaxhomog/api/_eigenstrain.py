@@ -40,7 +40,7 @@ class Locked:
         self.space, self.solved = space, solved
         self.shape = eigenstrain.shape[:-1]
         self.eigenstrain = eigenstrain
-        self.e = extended_eigenstrain(space, from_mandel(eigenstrain), solved.fluctuation.shape[2:])
+        self.e = extended_eigenstrain(from_mandel(eigenstrain), solved.fluctuation.shape[2:])
         self.u, self.found = eigen_fluctuation(space, settings, solved.extended, solved.spacing, self.e)
         zero = jnp.zeros(eigenstrain.shape[-1], eigenstrain.dtype)
         self.mean_up = _mean(self.state(jnp.zeros_like(self.u), zero)[0].up)

@@ -15,7 +15,7 @@ from .solve import solve_linear
 
 
 def extended_eigenstrain(
-    space: Space, eigenstrain: Float[Array, "*voxels d d"], nodes: tuple[int, ...]
+    eigenstrain: Float[Array, "*voxels d d"], nodes: tuple[int, ...]
 ) -> Float[Array, "d d *nodes"]:
     """The eigenstrain on the extended cell of a boundary condition: the layers without stiffness have none."""
     e = jnp.moveaxis(eigenstrain, (-2, -1), (0, 1))

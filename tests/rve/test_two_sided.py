@@ -150,7 +150,7 @@ def test_loose_tolerances_keep_the_bounds(b):
 @pytest.mark.parametrize("b", [10.0, 1e5, 1e9, 0.0])
 def test_single_precision_serves_the_flux_of_a_double_precision_bound(b, monkeypatch):
     """At the default tolerance the flux comes from single precision; the bound it proves is that of double. At
-    contrast 1e9 single precision would lose half of it (seen on this cell), and is not used."""
+    contrast 1e9 single precision would lose nearly all of it (seen on this cell), and is not used."""
     n = 10
     k = random_cell((n,) * 3, b, seed=3) if b else np.where(random_cell((n,) * 3, seed=3) > 1, 0.0, 1.0)
     dtypes = []

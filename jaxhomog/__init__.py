@@ -19,10 +19,16 @@ from .fields import Grid as Grid
 from .io import load_solution as load_solution
 from .io import read_image as read_image
 from .io import save_solution as save_solution
+from .materials import ArmstrongFrederick as ArmstrongFrederick
 from .materials import CompositeVoxels as CompositeVoxels
+from .materials import J2Plasticity as J2Plasticity
 from .materials import LinearConduction as LinearConduction
 from .materials import LinearElastic as LinearElastic
+from .materials import LinearHardening as LinearHardening
 from .materials import PhaseMixture as PhaseMixture
+from .materials import TabulatedHardening as TabulatedHardening
+from .materials import VoceHardening as VoceHardening
+from .materials import prager as prager
 from .microstructure import shapes as shapes
 from .microstructure import volume_fraction as volume_fraction
 from .results import InputError as InputError

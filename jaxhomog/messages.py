@@ -237,6 +237,135 @@ class TensorConductionResponse(AbstractResponse):
         return jnp.all(jnp.isfinite(self.k)) & jnp.all(self.k[: self.dim] >= 0)
 
 
+class PlasticResponse(AbstractResponse):
+    """sigma = lambda tr(eps) I + 2 mu eps - s (s : eps): an isotropic tangent softened along one direction.
+
+    The algorithmic tangent of von Mises plasticity in five or eight numbers a point instead of six or twenty-one.
+
+    Args:
+        lam: Lame's first parameter (any shape).
+        mu: shear modulus (same shape).
+        flow: s (n, *shape), in-plane Mandel components, root of stress.
+    """
+
+    lam: Float[Array, "*shape"]
+    mu: Float[Array, "*shape"]
+    flow: Float[Array, "n *shape"]
+    dim: int = eqx.field(static=True)
+
+    def flux(self, gradient: Gradient) -> Gradient:
+        out = IsotropicElasticResponse(self.lam, self.mu, self.dim).flux(gradient)
+        root = math.sqrt(0.5)
+        pairs = mandel_pairs(self.dim)
+        columns = {k for _, k in gradient}
+        parts = []
+        for i, (a, b) in enumerate(pairs):
+            present = [gradient[key] for key in {(a, b), (b, a)} if key in gradient]
+            if present:
+                e = total(present)
+                parts.append(self.flow[i] * (e if a == b else root * e))
+        if not parts:
+            return out
+        share = total(parts)
+        for i, (a, b) in enumerate(pairs):
+            value = None
+            for key in {(a, b), (b, a)}:
+                if key[1] not in columns:
+                    continue
+                if value is None:
+                    value = share * self.flow[i] * (1.0 if a == b else root)
+                out[key] = out[key] - value if key in out else -value
+        return out
+
+    def isotropic_part(self):
+        # Projection of s s^T on the isotropic tensors, subtracted (see AnisotropicElasticResponse).
+        n, d = (6, 3) if self.dim == 3 else (3, 2)
+        trace = total([self.flow[i] for i in range(d)])
+        sphere = trace**2 / d
+        two_mu = (total([self.flow[i] ** 2 for i in range(n)]) - sphere) / (n - 1)
+        return self.lam - (sphere - two_mu) / d, self.mu - two_mu / 2
+
+    def mean(self):
+        n = 6 if self.dim == 3 else 3
+        soft = [_mean(self.flow[i] * self.flow[j]) for i, j in upper_triangle(n)]
+        base = IsotropicElasticResponse(self.lam, self.mu, self.dim).mean()
+        return base - symmetric_matrix(soft, upper_triangle(n))
+
+    def unit(self):
+        return PlasticResponse(jnp.ones_like(self.lam), jnp.ones_like(self.mu), jnp.zeros_like(self.flow), self.dim)
+
+    def valid(self):
+        finite = jnp.isfinite(self.lam) & jnp.isfinite(self.mu) & jnp.all(jnp.isfinite(self.flow), axis=0)
+        return jnp.all(finite & (self.mu >= 0) & (3 * self.lam + 2 * self.mu >= 0))
+
+
+class GeneralResponse(AbstractResponse):
+    """flux_i = sum_j C_ij gradient_j with any square matrix per point, row by row: tangents without a potential.
+
+    Args:
+        c: (n n, *shape); n = 6 or 3 Mandel components, or the d components of a gradient.
+        n: number of components.
+        symmetric: whether C is symmetric (conjugate gradients then serve).
+    """
+
+    c: Float[Array, "m *shape"]
+    dim: int = eqx.field(static=True)
+    n: int = eqx.field(static=True)
+    symmetric: bool = eqx.field(static=True)
+
+    def _names(self):
+        """Component -> gradient keys."""
+        if self.n == self.dim:
+            return [[(0, k)] for k in range(self.dim)]
+        return [[(a, b)] if a == b else [(a, b), (b, a)] for a, b in mandel_pairs(self.dim)]
+
+    def flux(self, gradient: Gradient) -> Gradient:
+        root = math.sqrt(0.5)
+        columns = {k for _, k in gradient}
+        down: dict[int, Array] = {}
+        for j, keys in enumerate(self._names()):
+            present = [gradient[key] for key in keys if key in gradient]
+            if present:
+                down[j] = total(present) if len(keys) == 1 else root * total(present)
+        out: Gradient = {}
+        for i, keys in enumerate(self._names()):
+            wanted = [key for key in keys if key[1] in columns]
+            if not wanted or not down:
+                continue
+            value = total([self.c[i * self.n + j] * e for j, e in down.items()])
+            value = value if len(keys) == 1 else root * value
+            for key in wanted:
+                out[key] = value
+        return out
+
+    def _symmetric_part(self):
+        index = lambda i, j: i * self.n + j  # noqa: E731
+        return jnp.stack([0.5 * (self.c[index(i, j)] + self.c[index(j, i)]) for i, j in upper_triangle(self.n)])
+
+    def isotropic_part(self):
+        if self.n == self.dim:
+            return (total([self.c[i * self.n + i] for i in range(self.n)]) / self.n,)
+        return AnisotropicElasticResponse(self._symmetric_part(), self.dim).isotropic_part()
+
+    def transpose(self) -> GeneralResponse:
+        """The response with C^T, for adjoint problems."""
+        order = [j * self.n + i for i in range(self.n) for j in range(self.n)]
+        return GeneralResponse(self.c[jnp.asarray(order)], self.dim, self.n, self.symmetric)
+
+    def mean(self):
+        rows = [_mean(row) for row in self.c]
+        return jnp.stack([jnp.stack(rows[i * self.n : (i + 1) * self.n]) for i in range(self.n)])
+
+    def unit(self):
+        one, zero = jnp.ones_like(self.c[0]), jnp.zeros_like(self.c[0])
+        rows = [one if i == j else zero for i in range(self.n) for j in range(self.n)]
+        return GeneralResponse(jnp.stack(rows), self.dim, self.n, self.symmetric)
+
+    def valid(self):
+        diagonal = jnp.stack([self.c[i * self.n + i] for i in range(self.n)])
+        return jnp.all(jnp.isfinite(self.c)) & jnp.all(diagonal >= 0)
+
+
 def total(parts) -> Array:
     """Sum of a list that is not empty (Python's sum would start from 0 and add an operation)."""
     parts = list(parts)

@@ -6,3 +6,4 @@ from ._cg import conjugate_gradients as conjugate_gradients
 from ._cg import dot as dot
 from ._implicit import guarded as guarded
 from ._implicit import replaced as replaced
+from ._scalar_root import scalar_root as scalar_root

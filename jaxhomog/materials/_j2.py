@@ -1,0 +1,199 @@
+"""Von Mises plasticity with isotropic and kinematic hardening, by radial return."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ..messages import IsotropicElasticResponse, PlasticResponse
+from ..results import SUCCESS, InputError
+from ..solvers import scalar_root
+from ..tensors import safe_sqrt
+from ._hardening import AbstractHardening, slope, stored_energy
+from ._kinematic import ArmstrongFrederick
+from ._law import spread
+from ._linear_elastic import LinearElastic
+from ._material import AbstractMaterial, AbstractPoints, Step, Update
+
+_ROOT = math.sqrt(1.5)
+
+
+class J2Plasticity(AbstractMaterial):
+    """Von Mises plasticity, rate-independent, small strain, isotropic elasticity; 2-D is plane strain.
+
+        f = sqrt(3/2) |dev sigma - beta| - sigma_y(p) <= 0,    d eps_p = dp (3/2) (dev sigma - beta) / sigma_y,
+
+    integrated by backward Euler; the equation for dp is solved at every point.
+
+    Args:
+        elastic: `LinearElastic.isotropic`.
+        hardening: `LinearHardening`, `VoceHardening`, `TabulatedHardening`, or any `eqx.Module` p -> sigma_y.
+        kinematic: `ArmstrongFrederick`, `prager`, or None.
+
+    Raises:
+        InputError: an elasticity that is not isotropic.
+
+    Source:
+        Simo & Hughes (1998), Computational Inelasticity, sections 3.3 and 3.4.
+    """
+
+    elastic: LinearElastic
+    hardening: Any
+    kinematic: ArmstrongFrederick | None
+    physics: str = eqx.field(static=True)
+
+    def __init__(self, elastic: LinearElastic, hardening: Any, kinematic: ArmstrongFrederick | None = None):
+        if not isinstance(elastic, LinearElastic) or elastic.form != "isotropic":
+            raise InputError("J2Plasticity needs isotropic elasticity: give LinearElastic.isotropic(young, poisson)")
+        if not callable(hardening):
+            raise InputError("hardening is not a function p -> sigma_y: give LinearHardening(...) or alike")
+        self.elastic, self.hardening, self.kinematic = elastic, hardening, kinematic
+        self.physics = "elasticity"
+
+    @property
+    def isochoric(self) -> bool:
+        return True
+
+    def points(self, shape, dtype):
+        moduli = self.elastic.response(shape, dtype)
+        assert isinstance(moduli, IsotropicElasticResponse)
+        cast = lambda x: jnp.asarray(x, dtype) if eqx.is_inexact_array(x) else x  # noqa: E731
+        hardening, kinematic = jax.tree.map(cast, (self.hardening, self.kinematic))
+        for law in (hardening, kinematic):
+            for leaf in jax.tree.leaves(law):
+                if jnp.ndim(leaf) > 1:  # a row of a table is no field
+                    spread(leaf, shape, dtype, "a hardening parameter")
+        return J2Points(lam=moduli.lam, mu=moduli.mu, hardening=hardening, kinematic=kinematic, dim=len(shape))
+
+    def code(self):
+        return jnp.asarray(SUCCESS, jnp.int32)
+
+    def check(self, where: str = "") -> None:
+        self.elastic.check(where)
+        for part in (self.hardening, self.kinematic):
+            if isinstance(part, AbstractHardening | ArmstrongFrederick):
+                part.check(where)
+
+
+class J2Points(AbstractPoints):
+    """The law at points. State: (m, *pts) of plastic strain (in-plane, the rest is its trace), p, back stress."""
+
+    lam: Float[Array, "*pts"]
+    mu: Float[Array, "*pts"]
+    hardening: Any
+    kinematic: ArmstrongFrederick | None
+    dim: int = eqx.field(static=True)
+
+    @property
+    def symmetric(self) -> bool:
+        """Without recovery of the back stress an incremental potential exists."""
+        return self.kinematic is None or self.kinematic.recovery is None
+
+    @property
+    def _n(self):
+        return 6 if self.dim == 3 else 3
+
+    def initial(self, shape, dtype):
+        return jnp.zeros((self._n + 1 + (0 if self.kinematic is None else self._n), *shape), dtype)
+
+    def elastic(self, shape, dtype):
+        full = lambda x: jnp.broadcast_to(jnp.asarray(x, dtype), shape)  # noqa: E731
+        return IsotropicElasticResponse(full(self.lam), full(self.mu), self.dim)
+
+    def _split(self, state):
+        n = self._n
+        return state[:n], state[n], None if self.kinematic is None else state[n + 1 :]
+
+    def _deviator(self, strain):
+        """Trace and deviator of a strain without out-of-plane part."""
+        trace = sum(strain[k] for k in range(self.dim))
+        normal = [strain[k] - trace / 3 for k in range(self.dim)]
+        return trace, jnp.stack([*normal, *(strain[k] for k in range(self.dim, self._n))])
+
+    def _square(self, a):
+        """a : a of a trace-free tensor; in 2-D its component 33 is minus the sum of 11 and 22."""
+        out = sum(a[k] ** 2 for k in range(self._n))
+        return out if self.dim == 3 else out + (a[0] + a[1]) ** 2
+
+    def _return(self, strain, state):
+        """Trial quantities and the plastic increment."""
+        plastic, p, beta = self._split(state)
+        trace, e = self._deviator(strain)
+        trial = 2 * self.mu * (e - plastic)
+        args = (self, trial, p, beta)
+        # At dp = 0 the yield function of the trial state; where dp reaches `upper` no driving stress is left.
+        excess = _yield(jnp.zeros_like(p), args)
+        largest = _ROOT * (jnp.sqrt(self._square(trial)) + (0 if beta is None else jnp.sqrt(self._square(beta))))
+        upper = jnp.where(excess > 0, largest / (3 * self.mu), -1)
+        dp = scalar_root(_yield, args, jax.lax.stop_gradient(upper))
+        return trace, trial, plastic, p, beta, dp
+
+    def update(self, strain, state, step: Step) -> Update:
+        trace, trial, plastic, p, beta, dp = self._return(strain, state)
+        theta, drive = self._driving(dp, trial, beta)
+        size = _ROOT * safe_sqrt(self._square(drive))
+        flow = drive * (1.5 / jnp.where(size > 0, size, 1))
+        stress_dev = trial - 2 * self.mu * dp * flow
+        bulk = self.lam + 2 * self.mu / 3
+        pressure = bulk * trace
+        stress = jnp.stack([stress_dev[k] + pressure if k < self.dim else stress_dev[k] for k in range(self._n)])
+        p_new = p + dp
+        parts = [plastic + dp * flow, p_new[None]]
+        energy = 0.5 * bulk * trace**2 + self._square(stress_dev) / (4 * self.mu)
+        energy = energy + stored_energy(self.hardening, p_new)
+        dissipation = self.hardening(jnp.zeros_like(p)) * dp
+        if beta is not None:
+            k = self.kinematic
+            assert k is not None
+            new = theta * (beta + (2 / 3) * k.modulus * dp * flow)
+            parts.append(new)
+            square = self._square(new) / jnp.where(k.modulus > 0, k.modulus, 1)
+            energy = energy + 0.75 * square
+            if k.recovery is not None:
+                dissipation = dissipation + 1.5 * k.recovery * square * dp
+        return Update(stress, jnp.concatenate(parts), energy, dissipation, jnp.zeros(p.shape, jnp.int32))
+
+    def _driving(self, dp, trial, beta):
+        """Factor of recovery, and the stress whose direction is the flow's."""
+        if beta is None or self.kinematic is None:
+            return None, trial
+        if self.kinematic.recovery is None:
+            return jnp.ones_like(dp), trial - beta
+        theta = 1 / (1 + self.kinematic.recovery * dp)
+        return theta, trial - theta * beta
+
+    def tangent(self, strain, state, step: Step):
+        if not self.symmetric:
+            return super().tangent(strain, state, step)
+        _, trial, _, p, beta, dp = self._return(strain, state)
+        _, drive = self._driving(dp, trial, beta)
+        size = _ROOT * jnp.sqrt(self._square(drive))
+        safe = jnp.where(size > 0, size, 1)
+        g3 = 3 * self.mu
+        plastic = dp > 0
+        hard = slope(self.hardening, p + dp)
+        if self.kinematic is not None:
+            hard = hard + self.kinematic.modulus
+        keep = jnp.where(plastic, 1 - g3 * dp / safe, 1)
+        # keep - 1 + 1 / (1 + H / 3G) of the direction n n, with n = drive / |drive|.
+        along = jnp.where(plastic, g3 / (g3 + hard) + keep - 1, 0)
+        mu = self.mu * keep
+        bulk = self.lam + 2 * self.mu / 3
+        # A softening law may turn the sign; the root is kept real, and the code of the solver speaks.
+        root = jnp.sqrt(jnp.maximum(2 * self.mu * along, 0)) * (_ROOT / safe)
+        return PlasticResponse(jnp.broadcast_to(bulk - 2 * mu / 3, p.shape), mu, drive * root, self.dim)
+
+
+def _yield(dp, args):
+    """f(dp) of the backward Euler step: falls with dp while 3 mu + hardening > 0."""
+    points, trial, p, beta = args
+    theta, drive = points._driving(dp, trial, beta)
+    stiff = 3 * points.mu
+    if theta is not None:
+        stiff = stiff + points.kinematic.modulus * theta
+    return _ROOT * safe_sqrt(points._square(drive)) - stiff * dp - points.hardening(p + dp)

@@ -73,6 +73,8 @@ def element_named(name: str, physics: str):
         raise InputError(f"element={name!r} is unknown{hint}: choose from {', '.join(sorted(ELEMENTS))}")
     if name == "fv" and physics != "conduction":
         raise InputError("element='fv' is for conduction only: use 'q1' for elasticity")
+    if name == "q1bar" and physics != "elasticity":
+        raise InputError("element='q1bar' averages the dilatation, which conduction has none of: use 'q1'")
     return ELEMENTS[name]
 
 

@@ -18,6 +18,7 @@ from ._energies import mean_fluxes as mean_fluxes
 from ._energies import pair_energies as pair_energies
 from ._fourier import FOURIER as FOURIER
 from ._fv import FV as FV
+from ._gauss import PointwiseResponse as PointwiseResponse
 from ._green import green_operator as green_operator
 from ._grid import Grid as Grid
 from ._helmholtz import gradient_part as gradient_part
@@ -27,8 +28,9 @@ from ._interfaces import interface_area as interface_area
 from ._interfaces import interface_term as interface_term
 from ._interfaces import surface_density as surface_density
 from ._modal import Q1 as Q1
+from ._modal import Q1BAR as Q1BAR
 from ._modal import Q1R as Q1R
 from ._modal import ModalElement as ModalElement
 from ._separable import separable_inverse as separable_inverse
 
-ELEMENTS = {element.name: element for element in (Q1, Q1R, FOURIER, FV)}
+ELEMENTS = {element.name: element for element in (Q1, Q1R, Q1BAR, FOURIER, FV)}

@@ -11,6 +11,7 @@ from jax import lax
 
 from ..messages import total
 from ._element import AbstractElement
+from ._gauss import PointwiseResponse
 from ._modal import ModalElement
 
 # Elements of a slab.
@@ -57,7 +58,8 @@ def pair_energies(element: AbstractElement, response, u, h, macros):
             # flux_i . gradient_j = force_i . u_j + (sum of flux_i) . macro_j, by adjointness: pairs meet at the nodes,
             # which hold fewer numbers than the stations. The transpose, every voxel's derivative, inherits that.
             stations, pull = jax.vjp(lambda v, e: _gradients(element, v, h, e), *args)
-            flux = [{k: w * q for k, q in moduli.flux(g).items()} for w, g in zip(weights, stations, strict=True)]
+            fluxes = element.flux(moduli, list(zip(weights, stations, strict=True)))
+            flux = [{k: w * q[k] for k in g} for (w, q), g in zip(fluxes, stations, strict=True)]
             force, mean = pull(flux)
             return _inner(nodes, force) + _inner(macros, mean)
 
@@ -107,8 +109,16 @@ def _slab_fluxes(element: ModalElement, nodes, moduli, h, macros):
     dim = nodes.ndim - 2
 
     def one(args):
-        gradient, *_ = _gradients(element, args[0], h, args[1], top=0)
-        flux = moduli.flux(gradient)
+        if isinstance(moduli, PointwiseResponse):
+            # The mean of a product is not the product of the means.
+            stations = [
+                (w, g)
+                for (_, w), g in zip(element.stations(dim), _gradients(element, args[0], h, args[1]), strict=True)
+            ]
+            flux = element.flux(moduli, stations)[0][1]
+        else:
+            gradient, *_ = _gradients(element, args[0], h, args[1], top=0)
+            flux = moduli.flux(gradient)
         return jnp.stack([jnp.stack([jnp.sum(flux[c, k]) for k in range(dim)]) for c in range(nodes.shape[1])])
 
     return lax.map(one, (nodes, macros))

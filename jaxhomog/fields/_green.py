@@ -7,6 +7,8 @@ wave. Two families of symbols occur:
 * "tensor": separable full integration with 1-D symbols stiff_k, mass_k, cross_k (Q1). K_aa = (lambda + 2 mu) stiff_a
   mass.. + mu (...), K_ab = (lambda + mu) cross_a cross_b mass_c, inverted by cofactors.
 
+* "dilatation": the tensor symbols for the deviator, (lambda + 2 mu / d) w w^T of the mean gradient for the dilatation.
+
 The wave zero, and waves that the element cannot see (hourglasses of one-point elements), are projected out: there the
 operator returns zero. Willot 2015 (CRM 343:232); Leute et al. 2022 (JCP 453:110931); Ladecky et al. 2023 (CMAME).
 """
@@ -47,7 +49,7 @@ def green_symbol(kind, symbols, reference):
     """A function r_hat -> G r_hat, for a list of components (the symbols are real: parts pass separately).
 
     Args:
-        kind: "vector" or "tensor" (see the module).
+        kind: "vector", "tensor" or "dilatation" (see the module).
         symbols: the element's symbols.
         reference: (lambda, mu) or (k,) of the reference medium, scalars.
     """
@@ -66,6 +68,10 @@ def green_symbol(kind, symbols, reference):
 
         return apply_vector
 
+    waves = None
+    if kind == "dilatation":
+        dim = len(symbols) // 4
+        symbols, waves = symbols[: 3 * dim], symbols[3 * dim :]
     dim = len(symbols) // 3
     second, mixed = _tensor_symbols(symbols, dim)
     laplace = total(second)
@@ -75,8 +81,14 @@ def green_symbol(kind, symbols, reference):
         inverse = _guarded_inverse(laplace, floor) / reference[0]
         return lambda r: [r[0] * inverse]
     lam, mu = reference
+    bulk = lam + 2 * mu / dim
+    if waves is not None:
+        lam = -2 * mu / dim
     diagonal = [mu * laplace + (lam + mu) * second[a] for a in range(dim)]
     off = {key: (lam + mu) * value for key, value in mixed.items()}
+    if waves is not None:
+        diagonal = [value + bulk * waves[a] ** 2 for a, value in enumerate(diagonal)]
+        off = {(a, b): value + bulk * waves[a] * waves[b] for (a, b), value in off.items()}
     seen = laplace > floor
     if dim == 2:
         a, c, b = diagonal[0], diagonal[1], off[0, 1]

@@ -1,9 +1,15 @@
-"""Trilinear (bilinear) elements in modal form: `q1` with full integration and `q1r` with one point.
+"""Trilinear (bilinear) elements in modal form: `q1` fully integrated, `q1r` with one point, `q1bar` free of locking.
 
 In an element with local coordinates in [-1, 1]^d the field is sum_T a_T x^T over subsets T of the axes, and
 d/dx_k of the monomial x^T is x^(T without k). Stations are therefore monomials S: the gradient's coefficient of x^S in
 column k is 2 a_(S+k) / h_k, different S are orthogonal, and the mean of (x^S)^2 is (1/3)^|S|. So full integration costs
 2^d - 1 evaluations of the law, not the 2^d of Gauss points, and `q1r` is S = {} alone.
+
+`q1bar` replaces the dilatation by its mean over the element (B-bar): the stations S other than {} lose their trace,
+which is shared out among the d directions of the grid, so that plane strain stays plane. Nagtegaal, Parks, Rice (1974,
+CMAME 4:153), Hughes (1980, IJNME 15:1413).
+
+A law that is not linear is asked at the 2^d Gauss points instead (`_gauss`).
 
 The coefficients a_T are sums and differences over element edges, axis by axis (a Hadamard butterfly).
 """
@@ -17,8 +23,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from ..messages import Gradient
-from . import _modal_fast
+from ..messages import AbstractResponse, Gradient, total
+from . import _gauss, _modal_fast
 from ._element import AbstractElement, Stations
 from ._subsets import modes, with_axis
 
@@ -70,6 +76,7 @@ class ModalElement(AbstractElement):
     name: str = eqx.field(static=True)
     full: bool = eqx.field(static=True)
     conforming: bool = eqx.field(static=True)
+    mean_dilatation: bool = eqx.field(static=True, default=False)
 
     def stations(self, dim: int):
         """The monomials S with their weights (1/3)^|S|."""
@@ -99,6 +106,42 @@ class ModalElement(AbstractElement):
             out.append((weight, g))
         return out
 
+    def flux(self, response: AbstractResponse, stations: Stations) -> Stations:
+        dim = 1 + max(k for _, k in stations[0][1])  # the arrays may be flat
+        assumed = [(w, self._assumed(g, s, dim)) for (w, g), (s, _) in zip(stations, self.stations(dim), strict=True)]
+        if isinstance(response, _gauss.PointwiseResponse):
+            fluxes = _gauss.station_fluxes(self, response, assumed, dim)
+        else:
+            fluxes = [(w, response.flux(g)) for w, g in assumed]
+        return [
+            (w, self._conjugate(q, g, s, dim))
+            for (w, q), (_, g), (s, _) in zip(fluxes, stations, self.stations(dim), strict=True)
+        ]
+
+    def _assumed(self, g: Gradient, s, dim) -> Gradient:
+        """The gradient that the law sees at a station: beyond the mean, without trace for `q1bar`."""
+        diagonal = [g[k, k] for k in range(dim) if (k, k) in g]
+        if not self.mean_dilatation or not any(s) or not diagonal:
+            return g
+        share = total(diagonal) / dim
+        out = dict(g)
+        for k in range(dim):
+            out[k, k] = g[k, k] - share if (k, k) in g else -share
+        return out
+
+    def _conjugate(self, q: Gradient, g: Gradient, s, dim) -> Gradient:
+        """Adjoint of `_assumed`, on the columns that the station has."""
+        if not self.mean_dilatation or not any(s):
+            return q
+        columns = {k for _, k in g}
+        diagonal = [q[k, k] for k in range(dim) if (k, k) in q]
+        out = {key: value for key, value in q.items() if key[1] in columns}
+        if diagonal:
+            share = total(diagonal) / dim
+            for k in columns:
+                out[k, k] = out[k, k] - share if (k, k) in out else -share
+        return out
+
     def mean_only(self, u, h, macro=None) -> Stations:
         return self._gradient(u, u.ndim - 1, h, macro, first_open=False, top=0)
 
@@ -120,7 +163,7 @@ class ModalElement(AbstractElement):
             parts: dict = {}
             for (s, _), (weight, flux) in zip(self.stations(dim), stations, strict=True):
                 for k in range(dim):
-                    if (c, k) in flux:
+                    if (c, k) in flux and not s[k]:
                         t = with_axis(s, k)
                         value = flux[c, k] * (weight * scale[k])
                         parts[t] = parts[t] + value if t in parts else value
@@ -133,12 +176,19 @@ class ModalElement(AbstractElement):
             stiff = [4 * s**2 / h[k] ** 2 for k, s in enumerate(sine)]
             mass = [1 - (2.0 / 3.0) * s**2 for s in sine]
             cross = [2 * s * c / h[k] for k, (s, c) in enumerate(zip(sine, cosine, strict=True))]
+            if self.mean_dilatation:
+                return "dilatation", [*stiff, *mass, *cross, *_waves(sine, cosine, h)]
             return "tensor", [*stiff, *mass, *cross]
-        waves = []
-        for k in range(len(shape)):
-            factors = [sine[j] if j == k else cosine[j] for j in range(len(shape))]
-            waves.append(math.prod(factors[1:], start=factors[0]) * (2 / h[k]))
-        return "vector", waves
+        return "vector", _waves(sine, cosine, h)
+
+
+def _waves(sine, cosine, h):
+    """Symbols of the mean gradient over an element."""
+    waves = []
+    for k in range(len(sine)):
+        factors = [sine[j] if j == k else cosine[j] for j in range(len(sine))]
+        waves.append(math.prod(factors[1:], start=factors[0]) * (2 / h[k]))
+    return waves
 
 
 def half_angle(shape, dtype):
@@ -160,3 +210,4 @@ def half_angle(shape, dtype):
 
 Q1 = ModalElement(name="q1", full=True, conforming=True)
 Q1R = ModalElement(name="q1r", full=False, conforming=False)
+Q1BAR = ModalElement(name="q1bar", full=True, conforming=False, mean_dilatation=True)

@@ -134,7 +134,7 @@ def _fluxes(element, response, sums, numbers, with_macro, stride, length):
             full[(0, *key)] = low + high
             full[(1, *key)] = high - low
         coefficient.append(full)
-    out = {}
+    stations = []
     for s, weight in element.stations(dim):
         g = {}
         for c, k in itertools.product(range(len(sums)), range(dim)):
@@ -142,7 +142,12 @@ def _fluxes(element, response, sums, numbers, with_macro, stride, length):
                 g[c, k] = coefficient[c][with_axis(s, k)] * number(k)
                 if with_macro and sum(s) == 0:
                     g[c, k] = g[c, k] + number(dim + c * dim + k)
-        for (c, k), q in response.flux(g).items():
+        stations.append((weight, g))
+    out = {}
+    for (s, _), (weight, flux) in zip(element.stations(dim), element.flux(response, stations), strict=True):
+        for (c, k), q in flux.items():
+            if s[k]:
+                continue
             t = with_axis(s, k)
             value = q * (weight * number(k))
             out[t, c] = out[t, c] + value if (t, c) in out else value

@@ -58,7 +58,7 @@ def points(element, shape, h):
                 b = np.kron(b, line if j == k else np.eye(shape[j]))
             rows.append(b)
         return [(1.0, rows)]
-    at = [-1 / np.sqrt(3), 1 / np.sqrt(3)] if element == "q1" else [0.0]
+    at = [0.0] if element == "q1r" else [-1 / np.sqrt(3), 1 / np.sqrt(3)]
     out = []
     for xi in itertools.product(at, repeat=d):
         rows = [np.zeros((size, size)) for _ in range(d)]
@@ -73,6 +73,19 @@ def points(element, shape, h):
                     slope *= sign / 2 if j == k else (1 + sign * xi[j]) / 2
                 rows[k][number.ravel(), node.ravel()] += slope
         out.append((1.0 / len(at) ** d, rows))
+    return out
+
+
+def gradients(element, shape, h, c):
+    """Gradients that the law sees, as (weight, G): G (c, d, voxels, c, nodes) acts on all nodal values.
+
+    `q1bar`: the divergence of every point is replaced by its mean over the element.
+    """
+    d, eye = len(shape), np.eye(c)
+    out = [(w, np.einsum("kvn,ce->ckven", np.stack(rows), eye)) for w, rows in points(element, shape, h)]
+    if element == "q1bar":
+        mean = sum(w * np.einsum("kkven->ven", g) for w, g in out)
+        out = [(w, g - np.einsum("ck,ven->ckven", np.eye(d) / d, np.einsum("kkven->ven", g) - mean)) for w, g in out]
     return out
 
 
@@ -94,8 +107,8 @@ def energies(element, tensor, h, fields, macros):
     tensor = face_moduli(tensor) if element == "fv" else tensor
     flat = tensor.reshape(*tensor.shape[:4], -1)
     total = 0.0
-    for weight, rows in points(element, tuple(shape), h):
-        g = np.stack([fields.reshape(n, c, -1) @ b.T for b in rows], axis=2) + macros[..., None]
+    for weight, b in gradients(element, tuple(shape), h, c):
+        g = np.einsum("ckven,ien->ickv", b, fields.reshape(n, c, -1), optimize=True) + macros[..., None]
         total = total + weight * np.einsum("ickv,cklmv,jlmv->ij", g, flat, g)
     return total / flat.shape[-1]
 
@@ -107,10 +120,10 @@ def stiffness(element, tensor, h):
     size = int(np.prod(shape))
     flat = tensor.reshape(c, d, c, d, size)
     k, load = np.zeros((c, size, c, size)), np.zeros((c, size, c, d))
-    for weight, rows in points(element, shape, h):
-        b = np.stack(rows)
-        k += weight * np.einsum("kvn,ckelv,lvm->cnem", b, flat, b, optimize=True)
-        load += weight * np.einsum("kvn,ckelv->cnel", b, flat, optimize=True)
+    for weight, b in gradients(element, tuple(shape), h, c):
+        flux = np.einsum("ckelv,elvfm->ckvfm", flat, b, optimize=True)
+        k += weight * np.einsum("ckvan,ckvfm->anfm", b, flux, optimize=True)
+        load += weight * np.einsum("ckvan,ckelv->anel", b, flat, optimize=True)
     return k.reshape(c * size, c * size), load.reshape(c * size, c, d)
 
 

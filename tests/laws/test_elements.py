@@ -6,16 +6,33 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from assembled import effective, energies, full_conductivity, full_stiffness, isotropic_stiffness, stiffness
+from assembled import (
+    effective,
+    energies,
+    full_conductivity,
+    full_stiffness,
+    gradients,
+    isotropic_stiffness,
+    stiffness,
+)
 
 import jaxhomog as jh
-from jaxhomog.fields import ELEMENTS, _modal_fast, green_operator, pair_energies
+from jaxhomog.fields import (
+    ELEMENTS,
+    PointwiseResponse,
+    _modal_fast,
+    green_operator,
+    mean_flux,
+    mean_fluxes,
+    pair_energies,
+)
 from jaxhomog.messages import IsotropicElasticResponse, ScalarConductionResponse
 from jaxhomog.rve import load_cases
 
-PAIRS = [(e, p) for e in ELEMENTS for p in ("elasticity", "conduction") if (e, p) != ("fv", "elasticity")]
+ONE_PHYSICS = (("fv", "elasticity"), ("q1bar", "conduction"))
+PAIRS = [(e, p) for e in ELEMENTS for p in ("elasticity", "conduction") if (e, p) not in ONE_PHYSICS]
 SHAPES = [(4, 3), (1, 4), (3, 2, 4)]
-MODAL = ("q1", "q1r")
+MODAL = ("q1", "q1r", "q1bar")
 
 # Compile time is most of these tests' time; LLVM's expensive passes change no result beyond rounding.
 quick_jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
@@ -112,8 +129,47 @@ def test_green_operator_is_the_pseudo_inverse(name, physics, shape):
     got = quick_jit(jax.vmap(green))(jnp.eye(len(k)).reshape(len(k), c, *shape)).reshape(len(k), -1)
     np.testing.assert_allclose(got, expected, atol=1e-11 * np.abs(expected).max())
     kernel = len(k) - np.linalg.matrix_rank(k, tol=1e-9 * np.abs(k).max())
-    if name in ("q1", "fv") or all(n % 2 for n in shape):
+    if name in ("q1", "fv") or (name == "q1bar" and d == 2) or all(n % 2 for n in shape):
         assert kernel == c
+
+
+def point_moduli(name, shape):
+    """A random medium of its own at every integration point: the response, and its dense tensors point by point."""
+    number = 1 if name == "q1r" else 2 ** len(shape)
+    cells = [cell("elasticity", "anisotropic", shape, seed=10 + q) for q in range(number)]
+    each = [law.response(shape, jnp.float64) for law, _ in cells]
+    return PointwiseResponse(jax.tree.map(lambda *x: jnp.stack(x), *each)), [tensor for _, tensor in cells]
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (3, 2, 4)], ids=str)
+@pytest.mark.parametrize("name", MODAL)
+def test_moduli_of_every_point_are_those_of_the_assembled_element(name, shape):
+    """Forces, powers and mean stress of tangents that differ from Gauss point to Gauss point."""
+    response, tensors = point_moduli(name, shape)
+    h, d = spacings(shape), len(shape)
+    u = np.random.default_rng(6).normal(size=(2, d, *shape))
+    macros = np.random.default_rng(7).normal(size=(2, d, d))
+    forces, powers, means = 0.0, 0.0, 0.0
+    for (w, b), tensor in zip(gradients(name, shape, h, d), tensors, strict=True):
+        g = np.einsum("ckven,ien->ickv", b, u.reshape(2, d, -1), optimize=True) + macros[..., None]
+        flux = np.einsum("ckelv,ielv->ickv", tensor.reshape(d, d, d, d, -1), g)
+        forces = forces + w * np.einsum("ckven,ickv->ien", b, flux, optimize=True).reshape(u.shape)
+        powers = powers + w * np.einsum("ickv,jckv->ij", flux, g) / np.prod(shape)
+        means = means + w * flux.mean(axis=-1)
+
+    @quick_jit
+    def ours(response, u, macros):
+        element, spacing = ELEMENTS[name], jnp.asarray(h)
+        force = jnp.stack([element.force(response, v, spacing, m) for v, m in zip(u, macros, strict=True)])
+        mean = mean_flux(element, element.prepare(response, d), u[0], spacing, macros[0])
+        several = mean_fluxes(element, response, u, spacing, macros)
+        return force, pair_energies(element, response, u, spacing, macros), mean, several
+
+    force, pairs, mean, several = ours(response, jnp.asarray(u), jnp.asarray(macros))
+    np.testing.assert_allclose(force, forces, atol=1e-12 * np.abs(forces).max())
+    np.testing.assert_allclose(pairs, powers, atol=1e-12 * np.abs(powers).max())
+    np.testing.assert_allclose(several, means, atol=1e-12 * np.abs(means).max())
+    np.testing.assert_allclose(mean, means[0], atol=1e-12 * np.abs(means).max())
 
 
 def responses(dim, shape):
@@ -142,7 +198,9 @@ def test_fast_force_equals_force(name, shape, chunk, whole, monkeypatch):
     h = jnp.asarray(spacings(shape))
     monkeypatch.setattr(_modal_fast, "_CHUNK", chunk)
     monkeypatch.setattr(_modal_fast, "_WHOLE", whole)
-    for physics, response in responses(dim, shape):
+    for physics, response in [*responses(dim, shape), ("elasticity", point_moduli(name, shape)[0])]:
+        if (name, physics) in ONE_PHYSICS:
+            continue
         u = jnp.asarray(nodal(physics, shape))
         macro = jnp.asarray(np.random.default_rng(5).normal(size=(u.shape[0], dim)))
         for load in (None, macro):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import abc
 import math
+from typing import Self
 
 import equinox as eqx
 import jax
@@ -63,6 +64,14 @@ class AbstractResponse(eqx.Module):
     @abc.abstractmethod
     def flux(self, gradient: Gradient) -> Gradient:
         """Flux for the columns k that occur in `gradient`."""
+
+    def times(self, factor) -> Self:
+        """The response of moduli that are `factor` times as large."""
+        return jax.tree.map(lambda x: x * factor, self)
+
+    def transpose(self) -> Self:
+        """The response with transposed moduli: itself, but for those without a potential."""
+        return self
 
     @abc.abstractmethod
     def isotropic_part(self) -> tuple[Array, ...]:
@@ -277,6 +286,10 @@ class PlasticResponse(AbstractResponse):
                 out[key] = out[key] - value if key in out else -value
         return out
 
+    def times(self, factor):
+        root = jnp.sqrt(jnp.asarray(factor, self.mu.dtype))
+        return PlasticResponse(self.lam * factor, self.mu * factor, self.flow * root, self.dim)
+
     def isotropic_part(self):
         # Projection of s s^T on the isotropic tensors, subtracted (see AnisotropicElasticResponse).
         n, d = (6, 3) if self.dim == 3 else (3, 2)
@@ -364,6 +377,27 @@ class GeneralResponse(AbstractResponse):
     def valid(self):
         diagonal = jnp.stack([self.c[i * self.n + i] for i in range(self.n)])
         return jnp.all(jnp.isfinite(self.c)) & jnp.all(diagonal >= 0)
+
+
+def gradient_of(message: Float[Array, "n *pts"], dim: int) -> Gradient:
+    """A field of messages down (Mandel strains, or gradients) as a gradient; components are the first axis."""
+    if message.shape[0] == dim:
+        return {(0, k): message[k] for k in range(dim)}
+    root = math.sqrt(0.5)
+    out: Gradient = {}
+    for i, (a, b) in enumerate(mandel_pairs(dim)):
+        out[a, b] = message[i] if a == b else root * message[i]
+        out[b, a] = out[a, b]
+    return out
+
+
+def message_of(gradient: Gradient, dim: int, components: int) -> Float[Array, "n *pts"]:
+    """The symmetric part of a full gradient (or flux) in Mandel components, or a row of `components` = 1."""
+    if components == 1:
+        return jnp.stack([gradient[0, k] for k in range(dim)])
+    root = math.sqrt(0.5)
+    pairs = mandel_pairs(dim)
+    return jnp.stack([gradient[a, a] if a == b else root * (gradient[a, b] + gradient[b, a]) for a, b in pairs])
 
 
 def total(parts) -> Array:

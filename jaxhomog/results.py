@@ -30,6 +30,8 @@ STAGNATION: Final = 2
 SINGULAR: Final = 3
 INVALID_MATERIAL: Final = 4
 MISSING_LAW: Final = 5
+LOCAL_SOLVE: Final = 6
+NO_EQUILIBRIUM: Final = 7
 
 # name, what happened and what to do. The order is the severity: `worst_of` takes the largest code.
 _CODES: Final = (
@@ -54,6 +56,12 @@ _CODES: Final = (
         "a material value is NaN, infinite, or not positive semi-definite: check moduli and Poisson's ratios",
     ),
     ("missing_law", "a label of the phase image has no law: add the label to PhaseMixture"),
+    ("local_solve", "the law of a point did not converge: take smaller steps (more rows in the path)"),
+    (
+        "no_equilibrium",
+        "a step found no equilibrium, even when cut: give the path more rows, raise max_cuts or max_newton, or"
+        " prescribe strain where the response softens",
+    ),
 )
 
 

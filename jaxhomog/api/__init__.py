@@ -6,6 +6,8 @@ from ._certify import certify as certify
 from ._compliance import Compliance as Compliance
 from ._compliance import effective_compliance as effective_compliance
 from ._describe import describe as describe
+from ._drive import Driven as Driven
+from ._drive import drive as drive
 from ._expansion import Expansion as Expansion
 from ._expansion import effective_expansion as effective_expansion
 from ._grid_convergence import GridConvergence as GridConvergence
@@ -13,6 +15,7 @@ from ._grid_convergence import grid_convergence as grid_convergence
 from ._homogenize import Fields as Fields
 from ._homogenize import Homogenized as Homogenized
 from ._homogenize import homogenize as homogenize
+from ._load_path import LoadPath as LoadPath
 from ._shape_bounds import ShapeBounds as ShapeBounds
 from ._shape_bounds import shape_bounds as shape_bounds
 from ._window_bounds import WindowBounds as WindowBounds

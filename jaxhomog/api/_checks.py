@@ -10,7 +10,7 @@ import numpy as np
 from jax.core import Tracer
 
 from ..fields import BOUNDARIES, ELEMENTS, Boundary, Grid, ModalElement, Space
-from ..materials import AbstractLaw
+from ..materials import AbstractLaw, AbstractMaterial
 from ..results import InputError
 from ..rve import Settings
 
@@ -113,9 +113,19 @@ def check_problem(grid: Grid, law: AbstractLaw) -> None:
     """Everything that can be said before tracing; traced values are left to the result code."""
     if not isinstance(law, AbstractLaw):
         laws = "LinearElastic, LinearConduction, PhaseMixture or CompositeVoxels"
+        if isinstance(law, AbstractMaterial):
+            raise InputError(f"a {type(law).__name__} is not linear: use drive(grid, law, path)")
         raise InputError(f"law is a {type(law).__name__}: give {laws}")
+    if not law.linear:
+        names = sorted({type(part).__name__ for part in getattr(law, "laws", ()) if not part.linear})
+        raise InputError(f"the law is not linear ({', '.join(names)}): use drive(grid, law, path)")
+    check_grid(grid)
+    law.check()
+
+
+def check_grid(grid: Grid) -> None:
+    """Lengths that can be looked at must be those of a box."""
     if not isinstance(grid.lengths, Tracer):
         lengths = np.asarray(grid.lengths)
         if not (np.isfinite(lengths) & (lengths > 0)).all():
             raise InputError(f"Grid.lengths {tuple(lengths.tolist())}: every length must be finite and positive")
-    law.check()

@@ -72,7 +72,17 @@ class Boundary(eqx.Module):
         nodes = self.nodes(shape)
         pads = [(0, m - n) for m, n in zip(nodes, shape, strict=True)]
         ratio = math.prod(nodes) / math.prod(shape)
-        return jax.tree.map(lambda x: jnp.pad(x * ratio, [(0, 0)] * (x.ndim - len(shape)) + pads), response)
+        pad = lambda x: jnp.pad(x, [(0, 0)] * (x.ndim - len(shape)) + pads)  # noqa: E731
+        return jax.tree.map(pad, response.times(ratio))
+
+    def extend_flux(self, fluxes, shape: tuple[int, ...]):
+        """Fluxes of the window in the extended cell, the inverse of `window` and `unscale` together."""
+        if self.periodic:
+            return fluxes
+        nodes = self.nodes(shape)
+        pads = [(0, m - n) for m, n in zip(nodes, shape, strict=True)]
+        ratio = math.prod(nodes) / math.prod(shape)
+        return jax.tree.map(lambda x: jnp.pad(x * ratio, [(0, 0)] * (x.ndim - len(shape)) + pads), fluxes)
 
     def window(self, fields):
         """The voxels of the window, of arrays whose last axes are those of the extended cell."""

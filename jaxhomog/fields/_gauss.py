@@ -45,17 +45,23 @@ class PointwiseResponse(AbstractResponse):
         each = [self.at(q).flux(gradient) for q in range(self.number)]
         return {key: total([q[key] for q in each]) / self.number for key in each[0]}
 
+    def times(self, factor):
+        return PointwiseResponse(self.points.times(factor))
+
+    def transpose(self):
+        return PointwiseResponse(jax.vmap(lambda r: r.transpose())(self.points))
+
     def isotropic_part(self):
-        return tuple(jnp.mean(x, axis=0) for x in self.points.isotropic_part())
+        return tuple(jnp.mean(x, axis=0) for x in jax.vmap(lambda r: r.isotropic_part())(self.points))
 
     def mean(self):
-        return self.points.mean()
+        return jnp.mean(jax.vmap(lambda r: r.mean())(self.points), axis=0)
 
     def unit(self):
-        return PointwiseResponse(self.points.unit())
+        return PointwiseResponse(jax.vmap(lambda r: r.unit())(self.points))
 
     def valid(self):
-        return self.points.valid()
+        return jnp.all(jax.vmap(lambda r: r.valid())(self.points))
 
 
 def to_points(coefficients: dict[tuple[int, ...], Array], dim: int) -> dict[tuple[int, ...], Array]:

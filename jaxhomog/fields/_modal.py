@@ -118,6 +118,23 @@ class ModalElement(AbstractElement):
             for (w, q), (_, g), (s, _) in zip(fluxes, stations, self.stations(dim), strict=True)
         ]
 
+    def at_points(self, u, h, macro=None, cut=lambda x: x) -> list[Gradient]:
+        """Gradients that a law sees at the integration points; `cut` selects elements on the way."""
+        dim = u.ndim - 1
+        stations = [(w, cut(g)) for w, g in self.gradient(u, h, macro)]
+        assumed = [(w, self._assumed(g, s, dim)) for (w, g), (s, _) in zip(stations, self.stations(dim), strict=True)]
+        return _gauss.point_gradients(self, assumed, dim)
+
+    def point_force(self, fluxes: list[Gradient], h, like):
+        """Nodal forces of fluxes at the integration points: the adjoint of `at_points` in the means."""
+        dim = like.ndim - 1
+        stations = _gauss.station_conjugates(self, fluxes, dim)
+        out = []
+        for (w, q), (s, _) in zip(stations, self.stations(dim), strict=True):
+            columns: Gradient = {key: value for key, value in q.items() if not s[key[1]]}
+            out.append((w, self._conjugate(q, columns, s, dim)))
+        return self.divergence(out, h, like)
+
     def _assumed(self, g: Gradient, s, dim) -> Gradient:
         """The gradient that the law sees at a station: beyond the mean, without trace for `q1bar`."""
         diagonal = [g[k, k] for k in range(dim) if (k, k) in g]

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import abc
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 
 from ..messages import AbstractResponse
 from ..results import InputError
+from ._linear_points import LinearPoints
+from ._material import AbstractMaterial
 
 
-class AbstractLaw(eqx.Module):
+class AbstractLaw(AbstractMaterial):
     """A linear law: physics, floating parameters, and the per-voxel response that they give on a grid."""
-
-    physics: eqx.AbstractVar[str]
 
     @abc.abstractmethod
     def response(self, shape: tuple[int, ...], dtype) -> AbstractResponse:
@@ -30,13 +28,12 @@ class AbstractLaw(eqx.Module):
             InputError: a parameter field does not fit the shape, or the law has another dimension.
         """
 
-    @abc.abstractmethod
-    def code(self) -> Array:
-        """Result code of the law's own consistency (a scalar; SUCCESS when there is nothing to say)."""
+    @property
+    def linear(self) -> bool:
+        return True
 
-    @abc.abstractmethod
-    def check(self, where: str = "") -> None:
-        """Raise `InputError` for inadmissible concrete values; traced values are left to the result code."""
+    def points(self, shape, dtype):
+        return LinearPoints(response=self.response(shape, dtype), dim=len(shape))
 
 
 def as_parameter(value, name: str):

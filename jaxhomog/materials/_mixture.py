@@ -23,6 +23,8 @@ from ..messages import (
 from ..results import MISSING_LAW, SUCCESS, InputError
 from ._composite import CompositeVoxels
 from ._law import AbstractLaw
+from ._material import AbstractMaterial
+from ._phases import PhasePoints
 
 # From this many phases on, a table look-up is faster than a chain of selects.
 _MANY = 12
@@ -40,11 +42,11 @@ class PhaseMixture(AbstractLaw):
     """
 
     labels: Int[Array, "*shape"]
-    laws: tuple[AbstractLaw, ...]
+    laws: tuple[AbstractMaterial, ...]
     keys: tuple[int, ...] = eqx.field(static=True)
     physics: str = eqx.field(static=True)
 
-    def __init__(self, labels: Any, laws: Mapping[int, AbstractLaw]):
+    def __init__(self, labels: Any, laws: Mapping[int, AbstractMaterial]):
         if not laws:
             raise InputError("PhaseMixture has no laws: give {label: law}")
         if not hasattr(labels, "dtype"):
@@ -71,14 +73,42 @@ class PhaseMixture(AbstractLaw):
             out = jnp.where(self.labels == key, part, out)
         return out
 
-    def response(self, shape, dtype):
+    @property
+    def linear(self) -> bool:
+        return all(law.linear for law in self.laws)
+
+    @property
+    def rate_dependent(self) -> bool:
+        return any(law.rate_dependent for law in self.laws)
+
+    @property
+    def isochoric(self) -> bool:
+        return any(law.isochoric for law in self.laws)
+
+    def points(self, shape, dtype):
+        if self.linear:
+            return super().points(shape, dtype)
+        self._fits(shape)
+        dim = len(shape)
+        laws = []
+        for law in self.laws:
+            flat = law.linear and _uniform(law, dim)
+            laws.append(law.points((1,) * dim if flat else tuple(shape), dtype))
+        return PhasePoints(labels=jnp.asarray(self.labels), laws=tuple(laws), keys=self.keys, dim=dim)
+
+    def _fits(self, shape):
         if self.labels.shape != tuple(shape):
             raise InputError(f"labels have shape {self.labels.shape} and the grid {tuple(shape)}: they must agree")
+
+    def response(self, shape, dtype):
+        self._fits(shape)
         dim = len(shape)
         # A law of uniform parameters is asked for one voxel, so that a phase costs no field of its own.
         one = (1,) * dim
         parts = []
         for law in self.laws:
+            if not isinstance(law, AbstractLaw):
+                raise InputError(f"a {type(law).__name__} is not linear: use drive(grid, law, path)")
             uniform = _uniform(law, dim)
             r = law.response(one if uniform else tuple(shape), dtype)
             parts.append(_scalars(r, dim) if uniform else r)

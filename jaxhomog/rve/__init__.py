@@ -8,6 +8,13 @@ from .eigen import eigen_state as eigen_state
 from .eigen import extended_eigenstrain as extended_eigenstrain
 from .model import Settings as Settings
 from .model import supports as supports
+from .newton import NewtonSettings as NewtonSettings
+from .path import PathOptions as PathOptions
+from .path import PathRows as PathRows
+from .path import Restart as Restart
+from .path import march as march
+from .path import segment_length as segment_length
+from .path import virgin as virgin
 from .solve import Evidence as Evidence
 from .solve import effective_tensor as effective_tensor
 from .solve import equilibrium as equilibrium

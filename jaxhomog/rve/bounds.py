@@ -147,7 +147,7 @@ def lower_conductivity(
     edge = jnp.mean(h)
     spacing = h / edge
     resistivity, conducting = resistivities(moduli)
-    if isinstance(response, ScalarConductionResponse):
+    if isinstance(moduli, ScalarConductionResponse):
         space = Space(FV, Boundary(("periodic",) * len(h)))
         u = edge * potentials(space, loosened(settings), moduli, conducting, spacing, macros)
         u = equilibrium(space, settings, response, h, macros, u)

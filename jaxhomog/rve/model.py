@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
@@ -14,6 +13,8 @@ from ..messages import (
     IsotropicElasticResponse,
     ScalarConductionResponse,
 )
+
+AnyResponse = TypeVar("AnyResponse", bound=AbstractResponse)
 
 
 class Settings(NamedTuple):
@@ -64,14 +65,14 @@ def reference_medium(response: AbstractResponse, mean) -> Reference:
     return Reference((lam0, mu0), jnp.maximum(floor, 0))
 
 
-def scaled(response: AbstractResponse, mean):
+def scaled(response: AnyResponse, mean) -> tuple[AnyResponse, Array]:
     """The response divided by its mean shear modulus or conductivity, and that number.
 
     Moduli of 1e11 Pa or conductivities of 1e-12 would overflow or underflow squares in float32.
     """
     size = mean(response.isotropic_part()[-1])
     size = jnp.where(size > 0, size, 1)
-    return jax.tree.map(lambda x: x / size, response), size
+    return response.times(1 / size), size
 
 
 def supports(element: AbstractElement, response: AbstractResponse) -> bool:

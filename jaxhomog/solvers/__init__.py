@@ -7,3 +7,7 @@ from ._cg import dot as dot
 from ._implicit import guarded as guarded
 from ._implicit import replaced as replaced
 from ._scalar_root import scalar_root as scalar_root
+from ._truncated_bicgstab import truncated_bicgstab as truncated_bicgstab
+from ._truncated_cg import Truncated as Truncated
+from ._truncated_cg import tree_dot as tree_dot
+from ._truncated_cg import truncated_cg as truncated_cg

@@ -1,0 +1,247 @@
+"""`drive`: a cell with memory along a load path."""
+
+from __future__ import annotations
+
+import warnings
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, Float
+
+from ..fields import Grid, ModalElement, Space
+from ..materials import AbstractMaterial
+from ..results import INVALID_MATERIAL, SUCCESS, InputError, Result, Solution, throw_if_failed, worst_of
+from ..rve import NewtonSettings, PathOptions, PathRows, Restart, march, segment_length, virgin
+from ..solvers import guarded, replaced
+from ..tensors import from_voigt, to_voigt
+from ._checks import check_grid, law_dtype, space_named
+from ._compile import compiled
+from ._load_path import LoadPath
+
+# Stress out of balance: what single precision reaches, and what the default asks for.
+_REACHABLE = {"float64": 1e-12, "float32": 2e-6}
+_DEFAULT = {"float64": 1e-6, "float32": 1e-5}
+
+
+class DrivenFields(eqx.Module):
+    """Voxel means of the rows asked for, engineering Voigt.
+
+    Args:
+        strain: (rows, *shape, n).
+        stress: (rows, *shape, n).
+    """
+
+    strain: Float[Array, "..."]
+    stress: Float[Array, "..."]
+
+
+class Driven(eqx.Module):
+    """The value of `drive`: one row per step, engineering Voigt; NaN from the row on that failed.
+
+    Args:
+        strain: (T, n) mean strain (conduction: gradient).
+        stress: (T, n) mean stress (conduction: flux q).
+        tangent: (T, n, n) consistent tangent d stress / d strain of the step at fixed state before it, or None.
+        energy: (T,) mean free energy per volume at the end of every step.
+        dissipation: (T,) mean dissipation per volume of every step, physical: A . d alpha, never negative.
+        algorithmic_dissipation: (T,) sum of stress : d strain - d energy, with the stress at the end of the step: what
+            the scheme takes out of the balance, larger than the physical one by a term of first order in the step.
+        lowest_dissipation: (T,) smallest dissipation of any point.
+        hill_mandel_residual: (T,) |<s : e> - <s> : <e>| relative to the root mean squares of both.
+        fields: `DrivenFields` or None.
+        element: name of the element.
+    """
+
+    strain: Float[Array, "t n"]
+    stress: Float[Array, "t n"]
+    tangent: Float[Array, "t n n"] | None
+    energy: Float[Array, " t"]
+    dissipation: Float[Array, " t"]
+    algorithmic_dissipation: Float[Array, " t"]
+    lowest_dissipation: Float[Array, " t"]
+    hill_mandel_residual: Float[Array, " t"]
+    fields: DrivenFields | None
+    element: str = eqx.field(static=True)
+
+
+@compiled("space", "options")
+def _drive(grid, law, path, restart, space: Space, options: PathOptions):
+    dtype, dim = law_dtype(law), grid.dim
+    solid = law.physics == "elasticity"
+    points = law.points(grid.shape, dtype)
+    h = grid.spacing(dtype)
+    sound = points.elastic(grid.shape, dtype).valid() & jnp.all(jnp.isfinite(h) & (h > 0))
+    code = worst_of(jnp.where(sound, SUCCESS, INVALID_MATERIAL), law.code())
+    fine = code == SUCCESS
+    harmless = lambda x: replaced(fine, x, jnp.ones_like(x)) if jnp.issubdtype(x.dtype, jnp.floating) else x  # noqa: E731
+    points, h = jax.tree.map(harmless, (points, h))
+    cast = lambda x: x.astype(dtype)  # noqa: E731
+    strain, stress = cast(path.strain), cast(path.stress)
+    if solid:
+        strain, stress = from_voigt(strain, "strain"), from_voigt(stress, "stress")
+    number = strain.shape[0]
+    dt = jnp.ones(number, dtype) if path.time is None else jnp.diff(cast(path.time), prepend=0)
+    temperature = None if path.temperature is None else cast(path.temperature)
+    rows = PathRows(strain, stress if solid else -stress, path.stress_controlled, dt, temperature)
+    if restart is None:
+        nodes = space.boundary.nodes(grid.shape)
+        restart = virgin(space, points, grid.shape, nodes, dtype, dim if solid else 1, strain.shape[1])
+    out, end, kept = march(space, options, points, h, rows, restart)
+    code = worst_of(code, out.code)
+    before = jnp.concatenate([restart.energy[None], out.energy[:-1]])
+    sign = 1 if solid else -1
+    up, down = sign * out.up, out.down
+    tangent = sign * out.tangent if options.tangent else None
+    if solid:
+        up, down = to_voigt(up, "stress"), to_voigt(down, "strain")
+        tangent = None if tangent is None else to_voigt(tangent, "stiffness")
+    fields = None
+    if kept is not None:
+        last = [jnp.moveaxis(x, 1, -1) for x in kept]
+        both = (last[0], sign * last[1])
+        if solid:
+            both = (to_voigt(both[0], "strain"), to_voigt(both[1], "stress"))
+        fields = DrivenFields(*both)
+    ok = code == SUCCESS
+    by_row = lambda x: jax.vmap(lambda o, v: guarded(o, v))(ok, x)  # noqa: E731
+    value = Driven(
+        strain=by_row(down),
+        stress=by_row(up),
+        tangent=None if tangent is None else by_row(tangent),
+        energy=by_row(out.energy),
+        dissipation=by_row(out.dissipation),
+        algorithmic_dissipation=by_row(out.end_work - (out.energy - before)),
+        lowest_dissipation=by_row(out.lowest),
+        hill_mandel_residual=jax.lax.stop_gradient(by_row(out.hill)),
+        fields=None if fields is None else jax.tree.map(lambda x: guarded(jnp.all(ok), x), fields),
+        element=space.name,
+    )
+    stats = {
+        "newton": out.newton,
+        "iterations": out.iterations,
+        "cuts": out.cuts,
+        "residual": out.residual,
+        "rows": jnp.sum(ok),
+    }
+    return value, end, jnp.max(code), jax.lax.stop_gradient(stats)
+
+
+def drive(
+    grid: Grid,
+    law: AbstractMaterial,
+    path: LoadPath,
+    boundary: str | tuple[str, ...] = "periodic",
+    element: str | None = None,
+    tolerance: float | None = None,
+    throw: bool = True,
+    *,
+    state: Restart | None = None,
+    tangent: bool = True,
+    fields: tuple[int, ...] = (),
+    segment: int | None = None,
+    max_cuts: int = 8,
+    max_newton: int = 30,
+    max_iterations: int = 2000,
+) -> Solution:
+    """Response of a cell with memory along a load path, in one program.
+
+    At the end of every step <sigma : B v> = 0 for all admissible fluctuations v, with sigma from the law's update of
+    the strain E + B u; Newton's method with inexact conjugate gradients, a line search, and steps cut where no
+    equilibrium is found. Every value carries its derivative through the whole history (implicit, step by step), in
+    forward and in reverse mode.
+
+    Args:
+        grid: shape and lengths of the cell.
+        law: any law: linear, `J2Plasticity`, or a `PhaseMixture` of both kinds.
+        path: `LoadPath`; its rows are the steps.
+        boundary: as for `homogenize`.
+        element: "q1bar", "q1" or "q1r". Default: "q1bar" (mean dilatation) for laws that flow at constant volume, else
+            "q1".
+        tolerance: largest stress out of balance, root mean square relative to the largest stress so far, both in the
+            norm of a reference medium. Default 1e-6 (float64) or 1e-5 (float32).
+        throw: raise where the path does not reach its end (eager calls only).
+        state: restart state of an earlier call, `solution.state`: the path goes on from there, bit for bit.
+        tangent: whether the consistent tangent of every step is computed (one linear solve per component and step).
+        fields: rows whose strain and stress fields are kept.
+        segment: steps between the states that reverse mode keeps (default: the root of their number): fewer and longer
+            segments take less memory; the displacements of every step are kept in any case.
+        max_cuts: how many more attempts than rows the path may take.
+        max_newton: passes of Newton's method per attempt.
+        max_iterations: cap of conjugate gradient iterations per linear solve.
+
+    Returns:
+        `Solution` with value `Driven`, and the restart state. On failure the rows before it hold, and the state is
+        that of the last of them.
+
+    Raises:
+        InputError: a bad argument, in one line.
+        SolverError: a step without equilibrium (throw=True, eager calls); its `solution` holds the rows before.
+
+    Source:
+        Simo & Hughes (1998), Computational Inelasticity; Eisenstat & Walker (1996), SIAM J. Sci. Comput. 17, 16-32;
+        Hughes (1980), Int. J. Numer. Meth. Eng. 15, 1413-1418.
+    """
+    check_grid(grid)
+    if not isinstance(law, AbstractMaterial):
+        raise InputError(f"law is a {type(law).__name__}: give J2Plasticity, LinearElastic, a PhaseMixture or alike")
+    law.check()
+    if not isinstance(path, LoadPath):
+        raise InputError(f"path is a {type(path).__name__}: give LoadPath(strain=..., ...)")
+    n = {"elasticity": 6 if grid.dim == 3 else 3, "conduction": grid.dim}[law.physics]
+    number, given = path.strain.shape[-2:]
+    if given != n:
+        raise InputError(f"the path has {given} components: a {grid.dim}-D cell of {law.physics} takes {n}")
+    if law.rate_dependent and path.time is None:
+        raise InputError("the law depends on time: give LoadPath(..., time=) at the end of every step")
+    if element is None:
+        element = "q1bar" if law.isochoric else "q1"
+    elif element == "q1" and law.isochoric:
+        warnings.warn(
+            "element='q1' locks in flow at constant volume: leave it out for 'q1bar', or take 'q1r'", stacklevel=2
+        )
+    space = space_named(element, boundary, law.physics, grid.dim)
+    if not isinstance(space.element, ModalElement):
+        raise InputError(f"element={element!r} is for linear laws: use 'q1bar', 'q1' or 'q1r'")
+    options = PathOptions(
+        newton=_newton(law, path, tolerance, max_newton, max_iterations),
+        cuts=_whole(max_cuts, "max_cuts", 0),
+        segment=segment_length(number + int(max_cuts), None if segment is None else _whole(segment, "segment", 1)),
+        tangent=bool(tangent),
+        rows=_rows(fields, number),
+    )
+    value, end, code, stats = _drive(grid, law, path, state, space, options)
+    solution = Solution(value, end, Result(code), stats)
+    return throw_if_failed(solution, "drive") if throw else solution
+
+
+def _newton(law, path, tolerance, max_newton, max_iterations) -> NewtonSettings:
+    name = str(law_dtype(law))
+    if tolerance is None:
+        tolerance = _DEFAULT[name]
+    if not 0 < float(tolerance) < 1:
+        raise InputError(f"tolerance={tolerance}: give a relative tolerance between 0 and 1")
+    if float(tolerance) < _REACHABLE[name]:
+        remedy = "ask for more, or use float64 (jax_enable_x64)" if name == "float32" else "ask for more"
+        raise InputError(f"tolerance={tolerance} is out of reach in {name} (at least {_REACHABLE[name]:g}): {remedy}")
+    mask = path.stress_controlled
+    # A path that prescribes strain alone needs no mean stress in its linear solves.
+    mixed = isinstance(mask, Tracer) or bool(np.asarray(mask).any())
+    counts = (_whole(max_newton, "max_newton", 1), _whole(max_iterations, "max_iterations", 1))
+    return NewtonSettings(float(tolerance), *counts, mixed)
+
+
+def _whole(value, name, least) -> int:
+    if int(value) != value or int(value) < least:
+        raise InputError(f"{name}={value}: give a whole number, at least {least}")
+    return int(value)
+
+
+def _rows(fields, number) -> tuple[int, ...]:
+    rows = tuple(int(row) + (number if int(row) < 0 else 0) for row in fields)
+    for row in rows:
+        if not 0 <= row < number:
+            raise InputError(f"fields={tuple(fields)}: the path has rows 0 to {number - 1}")
+    return rows

@@ -1,0 +1,130 @@
+"""What the scale above prescribes over time: a load path, row by row, in engineering Voigt components."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, Float
+
+from ..results import InputError
+
+
+class LoadPath(eqx.Module):
+    """A history of mean strains and stresses, one row per step: strain, stress or mixed control.
+
+    Engineering Voigt components 11 22 33 23 13 12 (2-D: 11 22 12), shear strain gamma = 2 eps; in conduction the d
+    components of the temperature gradient and of the flux q. Row 0 is the first increment from the virgin state.
+
+    Args:
+        strain: (T, n) mean strain at the end of every step; entries of stress-controlled components are ignored. None
+            where every component is stress-controlled.
+        stress: (T, n) mean stress; entries of strain-controlled components are ignored. None: all strain-controlled.
+        stress_controlled: booleans (n,) or (T, n). Default: everything if only `stress` is given, nothing if only
+            `strain` is. Required with both.
+        time: (T,) at the end of every step, rising from 0; None is unit steps (rate-dependent laws refuse that).
+        temperature: (T,) at the end of every step, or None: every law at its reference temperature.
+
+    Raises:
+        InputError: shapes that do not fit, components prescribed twice or not at all, times that do not rise.
+    """
+
+    strain: Float[Array, "t n"]
+    stress: Float[Array, "t n"]
+    stress_controlled: Array
+    time: Float[Array, " t"] | None
+    temperature: Float[Array, " t"] | None
+
+    def __init__(
+        self,
+        strain: Any = None,
+        stress: Any = None,
+        stress_controlled: Any = None,
+        time: Any = None,
+        temperature: Any = None,
+    ):
+        if strain is None and stress is None:
+            raise InputError("LoadPath: no load: give strain= or stress=, one row per step")
+        given = _table(strain if strain is not None else stress, "strain" if strain is not None else "stress")
+        shape = given.shape
+        if stress_controlled is None:
+            if strain is not None and stress is not None:
+                raise InputError(
+                    f"LoadPath: strain and stress are both given: give stress_controlled= ({shape[1]} booleans, or one"
+                    " row of them per step) to say which counts where"
+                )
+            stress_controlled = np.full(shape[1], strain is None)
+        mask = stress_controlled if isinstance(stress_controlled, Tracer) else np.asarray(stress_controlled)
+        if mask.shape not in ((shape[1],), shape) or mask.dtype.kind not in "biu":
+            raise InputError(
+                f"stress_controlled has shape {mask.shape} and dtype {mask.dtype}: give {shape[1]} booleans, or"
+                f" {shape[0]} rows of them"
+            )
+        mask = np.broadcast_to(mask.astype(bool), shape) if not isinstance(mask, Tracer) else mask.astype(bool)
+        concrete = not isinstance(mask, Tracer)
+        if concrete and stress is None and mask.any():
+            raise InputError("stress_controlled marks components but stress is missing: give stress=")
+        if concrete and strain is None and not mask.all():
+            raise InputError("stress_controlled leaves components to strain, which is missing: give strain=")
+        self.strain = _used(strain, "strain", shape, ~mask)
+        self.stress = _used(stress, "stress", shape, mask)
+        self.stress_controlled = jnp.broadcast_to(jnp.asarray(mask), shape)
+        self.time = None if time is None else _times(time, shape[0])
+        self.temperature = None if temperature is None else _row(temperature, "temperature", shape[0])
+
+
+def _floats(value, name):
+    try:
+        array = jnp.asarray(value)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} is not a table of numbers: give one row per step") from None
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        if not jnp.issubdtype(array.dtype, jnp.integer):
+            raise InputError(f"{name} has dtype {array.dtype}: give real numbers")
+        array = array.astype(jnp.result_type(float))
+    return array
+
+
+def _table(value, name):
+    array = _floats(value, name)
+    if array.ndim != 2 or array.shape[0] < 1 or array.shape[1] not in (2, 3, 6):
+        raise InputError(f"{name} has shape {array.shape}: give (steps, components), one row per step")
+    return array
+
+
+def _used(value, name, shape, used):
+    """The entries that count, zero elsewhere: what is not used may be anything, NaN for instance."""
+    if value is None:
+        return jnp.zeros(shape)
+    array = _table(value, name)
+    if array.shape != shape:
+        raise InputError(f"{name} has shape {array.shape} and the path {shape}: give one row per step")
+    array = jnp.where(used, array, 0)
+    if not isinstance(array, Tracer) and not np.isfinite(np.asarray(array)).all():
+        row, component = np.argwhere(~np.isfinite(np.asarray(array)))[0]
+        raise InputError(f"{name} of row {row}, component {component} is not finite: give finite numbers")
+    return array
+
+
+def _row(value, name, number):
+    array = _floats(value, name)
+    if array.shape != (number,):
+        raise InputError(f"{name} has shape {array.shape}: give {number} numbers, one per step")
+    if not isinstance(array, Tracer) and not np.isfinite(np.asarray(array)).all():
+        raise InputError(f"{name} has an entry that is not finite: give finite numbers")
+    return array
+
+
+def _times(value, number):
+    time = _row(value, "time", number)
+    if not isinstance(time, Tracer):
+        steps = np.diff(np.asarray(time), prepend=0)
+        if not (steps > 0).all():
+            raise InputError(
+                f"time falls or stands still at row {int(np.argmin(steps > 0))}: give times at the end of every step,"
+                " rising from 0"
+            )
+    return time

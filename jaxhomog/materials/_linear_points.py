@@ -1,0 +1,41 @@
+"""A linear law as a material with nothing to remember."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from ..messages import AbstractResponse, gradient_of, message_of
+from ._material import AbstractPoints, Step, Update
+
+
+class LinearPoints(AbstractPoints):
+    """stress = C : strain (or g = K . gradient); energy 1/2 stress . strain, no state, no dissipation.
+
+    Args:
+        response: moduli on (*pts), or on single points that broadcast.
+    """
+
+    response: AbstractResponse
+    dim: int = eqx.field(static=True)
+
+    @property
+    def symmetric(self) -> bool:
+        return True
+
+    def initial(self, shape, dtype):
+        return ()
+
+    def update(self, strain, state, step: Step) -> Update:
+        components = 1 if strain.shape[0] == self.dim else self.dim
+        flux = self.response.flux(gradient_of(strain, self.dim))
+        stress = jnp.broadcast_to(message_of(flux, self.dim, components), strain.shape)
+        energy = 0.5 * jnp.sum(stress * strain, axis=0)
+        return Update(stress, (), energy, jnp.zeros_like(energy), jnp.zeros(energy.shape, jnp.int32))
+
+    def elastic(self, shape, dtype):
+        return jax.tree.map(lambda x: jnp.broadcast_to(x, (*x.shape[: x.ndim - self.dim], *shape)), self.response)
+
+    def tangent(self, strain, state, step: Step):
+        return self.elastic(strain.shape[1:], strain.dtype)

@@ -1,0 +1,147 @@
+"""Phases of a labelled image at points: every law on all points, each believed where it belongs."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int
+
+from ..messages import (
+    AbstractResponse,
+    AnisotropicElasticResponse,
+    GeneralResponse,
+    IsotropicElasticResponse,
+    PlasticResponse,
+    ScalarConductionResponse,
+    TensorConductionResponse,
+    mandel_pairs,
+    upper_triangle,
+)
+from ._material import AbstractPoints, Step, Update
+
+
+class PhasePoints(AbstractPoints):
+    """One law per label. The state is one array with the rows of the longest law, or () if no law has one.
+
+    Args:
+        labels: (*shape).
+        laws: points of every law, on the grid or on a single voxel.
+        keys: labels of the laws.
+    """
+
+    labels: Int[Array, "*shape"]
+    laws: tuple[AbstractPoints, ...]
+    keys: tuple[int, ...] = eqx.field(static=True)
+    dim: int = eqx.field(static=True)
+
+    @property
+    def symmetric(self) -> bool:
+        return all(law.symmetric for law in self.laws)
+
+    def _select(self, parts):
+        """The part of every point's own law; parts broadcast against the points."""
+        out = parts[0]
+        for key, part in zip(self.keys[1:], parts[1:], strict=True):
+            out = jnp.where(self.labels == key, part, out)
+        return out
+
+    def _initials(self, shape, dtype):
+        return [law.initial(shape, dtype) for law in self.laws]
+
+    def initial(self, shape, dtype):
+        starts = self._initials(shape, dtype)
+        rows = max((0 if isinstance(x, tuple) else x.shape[0] for x in starts), default=0)
+        if rows == 0:
+            return ()
+        filled = [_filled(x, rows, shape, dtype) for x in starts]
+        return self._select(filled)
+
+    def _own(self, i, strain, state):
+        """Strain and state for law i, harmless where the point is another's."""
+        here = self.labels == self.keys[i]
+        start = self.laws[i].initial(strain.shape[1:], strain.dtype)
+        mine = start if isinstance(start, tuple) else jnp.where(here, state[: start.shape[0]], start)
+        return jnp.where(here, strain, 0), mine
+
+    def update(self, strain, state, step: Step) -> Update:
+        ups = [law.update(*self._own(i, strain, state), step) for i, law in enumerate(self.laws)]
+        new = ()
+        if not isinstance(state, tuple):
+            new = self._select([_filled(u.state, state.shape[0], strain.shape[1:], strain.dtype) for u in ups])
+        pick = lambda name: self._select([getattr(u, name) for u in ups])  # noqa: E731
+        return Update(pick("stress"), new, pick("energy"), pick("dissipation"), pick("code"))
+
+    def _responses(self, responses, shape):
+        full = [_spread(r, shape, self.dim) for r in responses]
+        alike = _unified(full, self.dim)
+        return jax.tree.map(lambda *parts: self._select(parts), *alike)
+
+    def elastic(self, shape, dtype):
+        return self._responses([law.elastic(shape, dtype) for law in self.laws], shape)
+
+    def tangent(self, strain, state, step: Step):
+        each = [law.tangent(*self._own(i, strain, state), step) for i, law in enumerate(self.laws)]
+        return self._responses(each, strain.shape[1:])
+
+
+def _filled(state, rows, shape, dtype):
+    """A state with as many rows as the longest law's."""
+    if isinstance(state, tuple):
+        return jnp.zeros((rows, *shape), dtype)
+    return jnp.pad(state, [(0, rows - state.shape[0])] + [(0, 0)] * (state.ndim - 1))
+
+
+def _spread(response, shape, dim):
+    return jax.tree.map(lambda x: jnp.broadcast_to(x, (*x.shape[: x.ndim - dim], *shape)), response)
+
+
+def _unified(responses: list[AbstractResponse], dim: int) -> list[AbstractResponse]:
+    """Responses of one kind that holds them all."""
+    kinds = {type(r) for r in responses}
+    if len(kinds) == 1:
+        return responses
+    if kinds <= {IsotropicElasticResponse, PlasticResponse}:
+        return [_plastic(r, dim) for r in responses]
+    conduction = kinds <= {ScalarConductionResponse, TensorConductionResponse} or any(
+        isinstance(r, GeneralResponse) and r.n == dim for r in responses
+    )
+    n = dim if conduction else len(mandel_pairs(dim))
+    matrices = [_matrix(r, dim, n) for r in responses]
+    symmetric = not any(isinstance(r, GeneralResponse) and not r.symmetric for r in responses)
+    if conduction or not symmetric:
+        return [GeneralResponse(jnp.stack([m[i][j] for i in range(n) for j in range(n)]), dim, n, symmetric)
+                for m in matrices]  # fmt: skip
+    return [AnisotropicElasticResponse(jnp.stack([m[i][j] for i, j in upper_triangle(n)]), dim) for m in matrices]
+
+
+def _plastic(response, dim):
+    if isinstance(response, PlasticResponse):
+        return response
+    return PlasticResponse(
+        response.lam, response.mu, jnp.zeros((len(mandel_pairs(dim)), *response.mu.shape), response.mu.dtype), dim
+    )
+
+
+def _matrix(response, dim, n) -> list[list[Array]]:
+    """Moduli as rows of a full matrix."""
+    if isinstance(response, GeneralResponse):
+        return [[response.c[i * n + j] for j in range(n)] for i in range(n)]
+    if isinstance(response, AnisotropicElasticResponse | TensorConductionResponse):
+        rows = response.c if isinstance(response, AnisotropicElasticResponse) else response.k
+        positions = upper_triangle(n) if isinstance(response, AnisotropicElasticResponse) else mandel_pairs(dim)
+        out: list[list] = [[None] * n for _ in range(n)]
+        for m, (i, j) in enumerate(positions):
+            out[i][j] = out[j][i] = rows[m]
+        return out
+    if isinstance(response, ScalarConductionResponse):
+        return [[response.k if i == j else jnp.zeros_like(response.k) for j in range(n)] for i in range(n)]
+    assert isinstance(response, IsotropicElasticResponse | PlasticResponse)
+    zero = jnp.zeros_like(response.mu)
+    out = [[response.lam if i < dim and j < dim else zero for j in range(n)] for i in range(n)]
+    for i in range(n):
+        out[i][i] = out[i][i] + 2 * response.mu
+        if isinstance(response, PlasticResponse):
+            for j in range(n):
+                out[i][j] = out[i][j] - response.flow[i] * response.flow[j]
+    return out

@@ -1,0 +1,202 @@
+"""The nonlinear RVE: what a fluctuation and a mean strain make of a law's points, and what is out of balance.
+
+Unknowns are the fluctuation u on the nodes and the components of the mean strain E whose stress is prescribed. With
+N nodes and f = B^T sigma the residual is
+
+    r = (f, N (<sigma> - S) on the prescribed components),
+
+the derivative of N times the mean incremental potential where the law has one: its linearization is symmetric, and
+the inner product of (u, E) with r is N times a power.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+from ..fields import ModalElement, PointwiseResponse, Space, green_operator, mean_flux, separable_inverse
+from ..materials import AbstractPoints, Step, Update
+from ..messages import gradient_of, message_of
+from ..solvers import dot
+from .down import macro_gradient
+from .up import message_up
+
+
+class Unknowns(NamedTuple):
+    """Fluctuation u (c, *nodes) and mean strain or gradient E (n,), Mandel."""
+
+    u: Array
+    down: Array
+
+
+class Load(NamedTuple):
+    """What is prescribed at the end of a step.
+
+    Args:
+        down: mean strain (n,); counts where `held` is False.
+        up: mean stress (n,); counts where `held` is True.
+        held: components whose stress is prescribed.
+        step: time increment and temperature.
+    """
+
+    down: Float[Array, " n"]
+    up: Float[Array, " n"]
+    held: Array
+    step: Step
+
+
+class Problem(NamedTuple):
+    """Everything that a step depends on, arrays only.
+
+    Args:
+        points: the law.
+        h: voxel edges.
+        state: of every integration point, leaves (q, m, *shape).
+        load: at the end of the step.
+    """
+
+    points: AbstractPoints
+    h: Array
+    state: Any
+    load: Load
+
+
+def point_number(space: Space, dim: int) -> int:
+    """Integration points of an element."""
+    assert isinstance(space.element, ModalElement)
+    return 2**dim if space.element.full else 1
+
+
+def initial_state(space: Space, points: AbstractPoints, shape, dtype):
+    """Virgin state of all integration points."""
+    q = point_number(space, len(shape))
+    return jax.tree.map(lambda x: jnp.broadcast_to(x, (q, *x.shape)), points.initial(shape, dtype))
+
+
+def strains(space: Space, h, x: Unknowns) -> Float[Array, "q n *shape"]:
+    """Strains (or gradients) that the law sees at all integration points of the window."""
+    components, dim = x.u.shape[0], x.u.ndim - 1
+    assert isinstance(space.element, ModalElement)
+    macro = macro_gradient("conduction" if components == 1 else "elasticity", x.down)
+    each = space.element.at_points(x.u, h, macro, space.boundary.window)
+    return jnp.stack([message_of(g, dim, components) for g in each])
+
+
+def updated(problem: Problem, strain) -> Update:
+    """The law at all integration points."""
+    step = problem.load.step
+    return jax.vmap(lambda e, z: problem.points.update(e, z, step))(strain, problem.state)
+
+
+def point_mean(field, dim: int):
+    """Mean over integration points and space, axis by axis: (q, n, *shape) to (n,), (q, *shape) to a scalar."""
+    for _ in range(dim):
+        field = jnp.mean(field, axis=-1)
+    return jnp.mean(field, axis=0)
+
+
+def forces(space: Space, h, stress, like) -> Array:
+    """Nodal forces of stresses (q, n, *shape) at the integration points, on admissible fluctuations."""
+    dim, shape = like.ndim - 1, stress.shape[2:]
+    assert isinstance(space.element, ModalElement)
+    fluxes = [space.boundary.extend_flux(gradient_of(s, dim), shape) for s in stress]
+    return space.boundary.restrict(space.element.point_force(fluxes, h, like), h)
+
+
+def residual(space: Space, problem: Problem, x: Unknowns) -> Unknowns:
+    """What is out of balance; plain operations, so every derivative exists."""
+    load = problem.load
+    x = Unknowns(space.boundary.admit(x.u, problem.h), jnp.where(load.held, x.down, load.down))
+    stress = updated(problem, strains(space, problem.h, x)).stress
+    return balance(space, problem, stress, x)
+
+
+def balance(space: Space, problem: Problem, stress, x: Unknowns) -> Unknowns:
+    """The residual of stresses."""
+    load = problem.load
+    size = math.prod(x.u.shape[1:])
+    out = size * (point_mean(stress, x.u.ndim - 1) - load.up)
+    return Unknowns(forces(space, problem.h, stress, x.u), jnp.where(load.held, out, 0))
+
+
+def tangent_response(space: Space, problem: Problem, strain):
+    """Algorithmic tangent of all points, as a response of the extended cell."""
+    step = problem.load.step
+    each = jax.vmap(lambda e, z: problem.points.tangent(e, z, step))(strain, problem.state)
+    response = PointwiseResponse(each) if strain.shape[0] > 1 else jax.tree.map(lambda x: x[0], each)
+    return space.boundary.extend(response, strain.shape[2:])
+
+
+class Linearized:
+    """A tangent operator on (u, E), and its preconditioner from a homogeneous reference medium.
+
+    Args:
+        space: element and boundary condition.
+        response: algorithmic tangent of the extended cell, or None for the preconditioner alone.
+        h: voxel edges.
+        held: components of E that are unknown; None where the whole mean strain is prescribed.
+        reference: moduli of the reference medium.
+        nodes: shape of the extended cell.
+    """
+
+    def __init__(self, space: Space, response, h, held, reference, nodes):
+        self.element, self.boundary, self.h, self.held = space.element, space.boundary, h, held
+        self.size, self.dim, self.reference = math.prod(nodes), len(nodes), reference
+        if response is not None:
+            self.prepared = self.element.prepare(response, self.dim)
+        if self.boundary.periodic:
+            self.green = green_operator(self.element, nodes, h, reference)
+        else:
+            self.green = separable_inverse(self.element, self.boundary, nodes, h, reference)
+
+    def force(self, u, macro):
+        """Nodal forces of the tangent stress of macro + B u."""
+        return self.boundary.restrict(self.element.fast_force(self.prepared, u, self.h, macro), self.h)
+
+    def __call__(self, x: Unknowns) -> Unknowns:
+        """Tangent times a change of the unknowns."""
+        if self.held is None:
+            return Unknowns(self.force(x.u, None), jnp.zeros_like(x.down))
+        physics = "conduction" if x.u.shape[0] == 1 else "elasticity"
+        macro = macro_gradient(physics, jnp.where(self.held, x.down, 0))
+        mean = message_up(physics, mean_flux(self.element, self.prepared, x.u, self.h, macro))
+        return Unknowns(self.force(x.u, macro), jnp.where(self.held, self.size * mean, 0))
+
+    def precondition(self, r: Unknowns) -> Unknowns:
+        """The reference medium's answer to a residual."""
+        if self.held is None:
+            return Unknowns(self.green(r.u), jnp.zeros_like(r.down))
+        down = compliance(r.down, self.reference, self.dim) / self.size
+        return Unknowns(self.green(r.u), jnp.where(self.held, down, 0))
+
+
+def compliance(up, reference, dim):
+    """C0^-1 : stress of the isotropic reference medium, components first."""
+    if len(reference) == 1:
+        return up / reference[0]
+    lam, mu = reference
+    mean = sum(up[k] for k in range(dim)) / dim
+    spherical = jnp.stack([mean if k < dim else jnp.zeros_like(mean) for k in range(up.shape[0])])
+    return (up - spherical) / (2 * mu) + spherical / (dim * lam + 2 * mu)
+
+
+def stress_size(stress, reference, dim) -> Array:
+    """sqrt(<sigma : C0^-1 : sigma>), the norm that residuals are compared with."""
+    energy = jax.vmap(lambda s: jnp.sum(s * compliance(s, reference, dim), axis=0))(stress)
+    return jnp.sqrt(jnp.maximum(point_mean(energy, dim), 0))
+
+
+def out_of_balance(r: Unknowns, z: Unknowns) -> Array:
+    """sqrt(r . G r / N): the compatible part of the stress that is out of balance, in the norm of `stress_size`."""
+    size = math.prod(r.u.shape[1:])
+    return jnp.sqrt(jnp.maximum(dot(r.u, z.u) + dot(r.down, z.down), 0) / size)
+
+
+def stopped(tree):
+    """A tree without derivatives."""
+    return jax.tree.map(lambda x: lax.stop_gradient(x) if jnp.issubdtype(jnp.result_type(x), jnp.inexact) else x, tree)

@@ -1,0 +1,345 @@
+"""The RVE along a load path: one scan over attempts, each a step of the path or a part of it.
+
+A row of the path is reached in one step, or, where that finds no equilibrium, in halves, quarters, ...: the carry
+holds how far the row has come and how long the next step is. A fixed number of attempts, the rows and `cuts` more,
+makes the loop one program that can be differentiated; attempts that are not needed end at once.
+
+In reverse mode the carry is kept at the start of every segment and the unknowns of every attempt; the states in between
+are computed again. What is solved for is not solved for again: it is a residual of its own name.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.ad_checkpoint import checkpoint_name
+from jaxtyping import Array, Float
+
+from ..fields import Space
+from ..materials import AbstractPoints, Step
+from ..results import NO_EQUILIBRIUM, SUCCESS, worst_of
+from .cell import Load, Problem, Unknowns, initial_state, point_mean, stopped, strains, updated
+from .newton import NewtonSettings, solve_step
+from .settled import macro_tangent, settled
+
+
+class PathRows(NamedTuple):
+    """Rows of a path, Mandel.
+
+    Args:
+        down: prescribed mean strain (T, n).
+        up: prescribed mean stress (T, n).
+        held: components whose stress is prescribed (T, n).
+        dt: time increment of every row (T,).
+        temperature: at the end of every row (T,), or None.
+    """
+
+    down: Float[Array, "t n"]
+    up: Float[Array, "t n"]
+    held: Array
+    dt: Float[Array, " t"]
+    temperature: Float[Array, " t"] | None
+
+
+class PathOptions(NamedTuple):
+    """Static options of a path.
+
+    Args:
+        newton: of every step.
+        cuts: attempts beyond one per row.
+        segment: attempts between the states that reverse mode keeps.
+        tangent: whether the tangent of every row is computed.
+        rows: rows whose fields are kept.
+    """
+
+    newton: NewtonSettings
+    cuts: int
+    segment: int
+    tangent: bool
+    rows: tuple[int, ...]
+
+
+class Restart(NamedTuple):
+    """All that the next row needs: a path that goes on from here goes on bit for bit.
+
+    Args:
+        x: unknowns.
+        last: their last change, for the guess of the next step.
+        state: of every integration point, leaves (q, m, *shape).
+        up: mean stress.
+        temperature: at the end, or None.
+        moduli: of the reference medium, from the last tangent.
+        size: largest stress so far.
+        load: change of the load in the last step, for the guess.
+        energy: mean free energy.
+    """
+
+    x: Unknowns
+    last: Unknowns
+    state: Any
+    up: Array
+    temperature: Array | None
+    moduli: tuple[Array, ...]
+    size: Array
+    load: Array
+    energy: Array
+
+
+class Rows(NamedTuple):
+    """What every row of the path returns; NaN from the row on that failed.
+
+    Args:
+        down: mean strain (T, n).
+        up: mean stress (T, n).
+        tangent: (T, n, n), zeros unless asked for.
+        energy: mean free energy (T,).
+        dissipation: mean dissipation of the row (T,).
+        lowest: smallest dissipation of any point in the row (T,).
+        work: trapezoidal macroscopic work of the row (T,).
+        end_work: the same with the stress at the end of every step.
+        code: (T,).
+        newton, iterations, cuts: counts (T,).
+        residual: largest stress out of balance, relative (T,).
+    """
+
+    down: Array
+    up: Array
+    tangent: Array
+    energy: Array
+    dissipation: Array
+    lowest: Array
+    work: Array
+    end_work: Array
+    hill: Array
+    code: Array
+    newton: Array
+    iterations: Array
+    cuts: Array
+    residual: Array
+
+
+class _Carry(NamedTuple):
+    restart: Restart
+    row: Array
+    reached: Array  # of the row, 0 to 1
+    length: Array  # of the next attempt
+    start: tuple  # mean strain, mean stress, temperature at the end of the last row
+    sums: Array  # over the attempts of a row: dissipation, lowest, work, end_work, newton, iterations, cuts, residual
+    code: Array
+    kept: Any
+
+
+_SUMS = 9
+
+
+def virgin(space: Space, points: AbstractPoints, grid_shape, nodes, dtype, components, n) -> Restart:
+    """The restart of the virgin material."""
+    blank = Unknowns(jnp.zeros((components, *nodes), dtype), jnp.zeros(n, dtype))
+    elastic = points.elastic(grid_shape, dtype)
+    parts = elastic.isotropic_part()
+    moduli = tuple(jnp.mean(p) for p in stopped(parts))
+    zero = jnp.zeros((), dtype)
+    state = initial_state(space, points, grid_shape, dtype)
+    return Restart(blank, blank, state, jnp.zeros(n, dtype), None, moduli, zero, jnp.zeros(n, dtype), zero)
+
+
+def march(
+    space: Space, options: PathOptions, points: AbstractPoints, h, rows: PathRows, restart: Restart
+) -> tuple[Rows, Restart, Any]:
+    """Drive the RVE along a path.
+
+    Args:
+        space: element and boundary condition.
+        options: static.
+        points: the law on the grid.
+        h: voxel edges.
+        rows: the path.
+        restart: where it begins.
+
+    Returns:
+        `Rows`, the restart of its end (of the last row that was reached), and fields of the rows asked for.
+    """
+    number = rows.dt.shape[0]
+    dtype = restart.x.u.dtype
+    start_temperature = restart.temperature
+    if rows.temperature is not None and start_temperature is None:
+        start_temperature = rows.temperature[0]
+        restart = restart._replace(temperature=start_temperature)
+    if rows.temperature is None:
+        restart = restart._replace(temperature=None)
+    count = jnp.asarray(0, jnp.int32)
+    kept = _blank_fields(space, options, restart)
+    carry = _Carry(
+        restart,
+        count,
+        jnp.zeros((), dtype),
+        jnp.ones((), dtype),
+        (restart.x.down, restart.up, restart.temperature),
+        jnp.zeros(_SUMS, dtype),
+        count,
+        kept,
+    )
+
+    def attempt(carry: _Carry, _):
+        return _attempt(space, options, points, h, rows, carry)
+
+    def segment(carry, _):
+        return lax.scan(attempt, carry, None, length=options.segment)
+
+    total = number + options.cuts
+    outer = -(-total // options.segment)
+    policy = jax.checkpoint_policies.save_only_these_names("solved")
+    # prevent_cse=False: a scan keeps the recomputation apart already.
+    run = jax.checkpoint(segment, policy=policy, prevent_cse=False)
+    carry, out = lax.scan(run, carry, None, length=outer)
+    flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), out)
+    where, values = flat
+    # The attempt that completed each row; rows that were not reached take any, and a NaN.
+    order = jnp.argsort(jnp.where(where < number, where, number), stable=True)[:number]
+    reached = jnp.arange(number) < carry.row
+    picked = jax.tree.map(lambda x: x[order], values)
+    failed = worst_of(carry.code, jnp.where(carry.row < number, NO_EQUILIBRIUM, SUCCESS))
+    code = jnp.where(reached, SUCCESS, failed)
+    return picked._replace(code=code), carry.restart, carry.kept
+
+
+def _load(rows: PathRows, carry: _Carry, length) -> tuple[Load, Array]:
+    """What is prescribed at the end of an attempt, on the straight line from the last row, and how much changes."""
+    row = jnp.minimum(carry.row, rows.dt.shape[0] - 1)
+    at = lambda x: lax.dynamic_index_in_dim(x, row, 0, keepdims=False)  # noqa: E731
+    end = jnp.minimum(carry.reached + length, 1)
+    down0, up0, temperature0 = carry.start
+    line = lambda a, b: jnp.where(end >= 1, b, a + end * (b - a))  # noqa: E731
+    temperature = None if rows.temperature is None else line(temperature0, at(rows.temperature))
+    step = Step(at(rows.dt) * length, temperature)
+    held = at(rows.held)
+    return Load(line(down0, at(rows.down)), line(up0, at(rows.up)), held, step), end
+
+
+def _attempt(space, options: PathOptions, points, h, rows: PathRows, carry: _Carry):
+    old = carry.restart
+    dtype = old.x.u.dtype
+    number = rows.dt.shape[0]
+    active = (carry.row < number) & (carry.code == SUCCESS)
+    load, end = _load(rows, carry, carry.length)
+    problem = Problem(points, h, old.state, load)
+
+    # The last change, in the proportion of the loads, is the guess; a load that turns back starts from where it is.
+    step = jnp.where(
+        load.held, (load.up - old.up) / jnp.maximum(old.moduli[-1], jnp.finfo(dtype).tiny), load.down - old.x.down
+    )
+    ratio = _ratio(stopped(step), old.load)
+    guess = jax.tree.map(lambda a, d: a + ratio * d, old.x, old.last)
+    solved, info = solve_step(space, options.newton, problem, guess, old.moduli, stopped(old.size), active)
+    ok = active & (info.code == SUCCESS)
+    solved = jax.tree.map(lambda new, was: jnp.where(ok, new, was), solved, stopped(old.x))
+    solved = jax.tree.map(lambda v: checkpoint_name(v, "solved"), lax.stop_gradient(solved))
+    x = settled(space, options.newton, problem, stopped(old.moduli), solved)
+
+    strain = strains(space, h, x)
+    up = updated(problem, strain)
+    dim = x.u.ndim - 1
+    mean = point_mean(up.stress, dim)
+    done = end >= 1
+    completed = ok & done
+    tangent, tangent_code = _maybe_tangent(space, options, problem, stopped(old.moduli), x, completed)
+
+    change = x.down - old.x.down
+    work, end_work = 0.5 * jnp.sum((mean + old.up) * change), jnp.sum(mean * change)
+    hill = point_mean(jnp.sum(up.stress * strain, axis=1), dim) - jnp.sum(mean * x.down)
+    scale = jnp.sqrt(point_mean(jnp.sum(up.stress**2, axis=1), dim) * point_mean(jnp.sum(strain**2, axis=1), dim))
+    hill = jnp.abs(hill) / jnp.where(scale > 0, scale, 1)
+    lowest = jnp.min(up.dissipation)
+    new = jnp.stack([
+        point_mean(up.dissipation, dim), lowest, work, end_work, info.newton.astype(dtype),
+        info.iterations.astype(dtype), jnp.zeros((), dtype), info.residual, hill,
+    ])  # fmt: skip
+    merge = jnp.asarray([False, True, False, False, False, False, False, False, False])
+    worst = jnp.asarray([False] * 7 + [True, True])
+    s = carry.sums
+    together = jnp.where(merge, jnp.minimum(s, new), jnp.where(worst, jnp.maximum(s, new), s + new))
+    first = carry.reached == 0
+    together = jnp.where(first & merge, new, together)
+    sums = jnp.where(ok, together, s.at[6].add(jnp.where(active, 1, 0)))
+
+    pick = lambda a, b: jax.tree.map(lambda p, q: jnp.where(ok, p, q), a, b)  # noqa: E731
+    fresh = Restart(
+        x=x,
+        last=stopped(jax.tree.map(jnp.subtract, x, old.x)),
+        state=up.state,
+        up=mean,
+        temperature=load.step.temperature,
+        moduli=old.moduli,
+        size=info.size,
+        load=stopped(step),
+        energy=point_mean(up.energy, dim),
+    )
+    restart = pick(fresh, old)
+    value = Rows(
+        restart.x.down, mean, tangent, fresh.energy, together[0], together[1], together[2], together[3],
+        together[8], worst_of(info.code, tangent_code), together[4], together[5], together[6], together[7],
+    )  # fmt: skip
+    half = 0.5 * carry.length
+    lost = active & ~ok & (half < 2.0**-12)
+    nxt = _Carry(
+        restart=restart,
+        row=carry.row + completed,
+        reached=jnp.where(ok, jnp.where(done, 0, end), carry.reached).astype(dtype),
+        length=jnp.where(ok, jnp.where(done, 1, jnp.minimum(carry.length, 1 - end)), half).astype(dtype),
+        start=jax.tree.map(
+            lambda a, b: jnp.where(completed, a, b), (restart.x.down, restart.up, restart.temperature), carry.start
+        ),
+        sums=jnp.where(completed, jnp.zeros_like(sums), sums),
+        code=worst_of(carry.code, jnp.where(lost, info.code, SUCCESS), jnp.where(completed, tangent_code, SUCCESS)),
+        kept=_keep(options, carry.kept, carry.row, completed, strain, up),
+    )
+    return nxt, (jnp.where(completed, carry.row, number), value)
+
+
+def _ratio(step, last):
+    """Projection of a load on the last one, between 0 and 2."""
+    square = jnp.sum(last * last)
+    share = jnp.sum(step * last) / jnp.where(square > 0, square, 1)
+    return jnp.where(square > 0, jnp.clip(share, 0, 2), 0)
+
+
+def _maybe_tangent(space, options: PathOptions, problem, moduli, x, wanted):
+    n, dtype = x.down.shape[0], x.u.dtype
+    if not options.tangent:
+        return jnp.zeros((n, n), dtype), jnp.asarray(SUCCESS, jnp.int32)
+    code = jnp.asarray(SUCCESS, jnp.int32)
+    return lax.cond(
+        wanted,
+        lambda args: macro_tangent(space, options.newton, *args),
+        lambda args: (jnp.zeros((n, n), dtype), code),
+        (problem, moduli, x),
+    )
+
+
+def _blank_fields(space, options: PathOptions, restart: Restart):
+    """Room for the fields of the rows asked for: voxel means of strain and stress."""
+    if not options.rows:
+        return None
+    n = restart.x.down.shape[0]
+    shape = space.boundary.window(restart.x.u[0]).shape
+    blank = jnp.zeros((len(options.rows), n, *shape), restart.x.u.dtype)
+    return blank, blank
+
+
+def _keep(options: PathOptions, kept, row, completed, strain, up):
+    if kept is None:
+        return None
+    match = (jnp.asarray(options.rows) == row) & completed
+    mask = match.reshape(-1, *(1,) * (strain.ndim - 1))
+    return tuple(
+        jnp.where(mask, jnp.mean(new, axis=0)[None], old) for old, new in zip(kept, (strain, up.stress), strict=True)
+    )
+
+
+def segment_length(attempts: int, segment: int | None) -> int:
+    """Attempts per segment: the square root of all, unless the user says."""
+    return max(1, min(attempts, segment or math.ceil(math.sqrt(attempts))))

@@ -159,8 +159,8 @@ def drive(
         path: `LoadPath`; its rows are the steps.
         boundary: as for `homogenize`.
         element: "q1", "q1r" (one point) or "q1bar" (mean dilatation). Default: "q1r" for laws that flow at constant
-            volume, the softest of the two that do not lock; with voids take "q1bar", which has no hourglass modes. Other
-            laws: "q1".
+            volume, the softest of the two that do not lock; with voids take "q1bar", which has no hourglass modes.
+            Other laws: "q1".
         tolerance: largest stress out of balance, root mean square relative to the largest stress so far, both in the
             norm of a reference medium. Default 1e-6 (float64) or 1e-5 (float32).
         throw: raise where the path does not reach its end (eager calls only).
@@ -201,7 +201,8 @@ def drive(
         element = "q1r" if law.isochoric else "q1"
     elif element == "q1" and law.isochoric:
         warnings.warn(
-            "element='q1' locks in flow at constant volume: leave it out for 'q1r', or take 'q1bar' (voids)", stacklevel=2
+            "element='q1' locks in flow at constant volume: leave it out for 'q1r', or take 'q1bar' (voids)",
+            stacklevel=2,
         )
     space = space_named(element, boundary, law.physics, grid.dim)
     if not isinstance(space.element, ModalElement):

@@ -74,6 +74,10 @@ def _drive(grid, law, path, restart, space: Space, options: PathOptions):
     points = law.points(grid.shape, dtype)
     h = grid.spacing(dtype)
     sound = points.elastic(grid.shape, dtype).valid() & jnp.all(jnp.isfinite(h) & (h > 0))
+    # A comparison with NaN is false: a law would take a NaN yield stress for one that is never met.
+    for x in jax.tree.leaves(points):
+        if jnp.issubdtype(x.dtype, jnp.floating):
+            sound &= ~jnp.any(jnp.isnan(x))
     code = worst_of(jnp.where(sound, SUCCESS, INVALID_MATERIAL), law.code())
     fine = code == SUCCESS
     harmless = lambda x: replaced(fine, x, jnp.ones_like(x)) if jnp.issubdtype(x.dtype, jnp.floating) else x  # noqa: E731

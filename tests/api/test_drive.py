@@ -201,20 +201,20 @@ def test_a_path_that_is_interrupted_goes_on_bit_for_bit():
 
 
 def test_steps_are_cut_and_failures_have_a_code():
-    """A step that needs one pass of Newton's method too many is halved; without cuts it fails, NaN from there on."""
+    """A step that two passes of Newton's method do not solve is halved; without cuts it fails, NaN from there on."""
     grid, law = jh.Grid((4, 4)), two_phases(random_labels((4, 4)))
     path = jh.LoadPath(np.asarray([[0.001, 0.0, 0.0], [0.05, -0.02, 0.06], [0.051, -0.02, 0.06]]))
     plain = jh.drive(grid, law, path, tangent=False)
-    needed = int(plain.stats["newton"][1])
-    cut = jh.drive(grid, law, path, tangent=False, max_newton=needed - 1, max_cuts=20)
+    cut = jh.drive(grid, law, path, tangent=False, tolerance=1e-2, max_newton=2, max_cuts=40)
     assert cut.result.ok and float(cut.stats["cuts"][1]) > 0 and float(plain.stats["cuts"].sum()) == 0
-    np.testing.assert_allclose(cut.value.stress[-1], plain.value.stress[-1], rtol=0.05)
-    failed = jh.drive(grid, law, path, tangent=False, max_newton=needed - 1, max_cuts=0, throw=False)
+    np.testing.assert_allclose(cut.value.stress[-1], plain.value.stress[-1], atol=0.05 * 7.2)
+    short = {"tangent": False, "tolerance": 1e-2, "max_newton": 2, "max_cuts": 0}
+    failed = jh.drive(grid, law, path, throw=False, **short)
     assert failed.result.name == "no_equilibrium"
     assert np.isfinite(failed.value.stress[0]).all() and np.isnan(failed.value.stress[1:]).all()
     assert int(failed.stats["rows"]) == 1
     with pytest.raises(jh.SolverError, match="no_equilibrium") as caught:
-        jh.drive(grid, law, path, tangent=False, max_newton=needed - 1, max_cuts=0)
+        jh.drive(grid, law, path, **short)
     assert np.isfinite(caught.value.solution.value.stress[0]).all()
 
 
@@ -228,7 +228,7 @@ def test_a_failing_lane_leaves_the_others_alone():
         path = jh.LoadPath(strain * size)
         return jh.drive(grid, two_phases(labels, sy), path, tangent=False, throw=False, max_newton=6, max_cuts=0)
 
-    sy, size = jnp.asarray([0.5, jnp.nan, 0.6, 0.5]), jnp.asarray([1.0, 1.0, 1.1, 1e4])
+    sy, size = jnp.asarray([0.5, jnp.nan, 0.6, 0.5]), jnp.asarray([1.0, 1.0, 1.1, 1e300])
     many = jax.jit(jax.vmap(run))(sy, size)
     assert many.result.code[0] == 0 and many.result.code[2] == 0
     assert many.result.code[1] != 0 and many.result.code[3] != 0

@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..messages import IsotropicElasticResponse
+from ..messages import IsotropicElasticResponse, total
 from ..results import INVALID_MATERIAL, SUCCESS, InputError
 from ._law import spread
 from ._linear_elastic import LinearElastic
@@ -15,14 +15,14 @@ from ._linear_elastic import LinearElastic
 
 def deviator(strain: Float[Array, "n *pts"], dim: int):
     """Trace and deviator of a strain; in 2-D of one without out-of-plane part, whose component 33 is left out."""
-    trace = sum(strain[k] for k in range(dim))
+    trace = total([strain[k] for k in range(dim)])
     normal = [strain[k] - trace / 3 for k in range(dim)]
     return trace, jnp.stack([*normal, *strain[dim:]])
 
 
 def square(a: Float[Array, "n *pts"], dim: int) -> Float[Array, "*pts"]:
     """a : a of a trace-free tensor; in 2-D its component 33 is minus the sum of 11 and 22."""
-    out = sum(a[k] ** 2 for k in range(a.shape[0]))
+    out = total([a[k] ** 2 for k in range(a.shape[0])])
     return out if dim == 3 else out + (a[0] + a[1]) ** 2
 
 

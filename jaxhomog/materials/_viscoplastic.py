@@ -1,4 +1,4 @@
-"""Viscoplasticity of isotropic solids: Perzyna's overstress above a yield stress, and Norton's power law without one."""
+"""Viscoplasticity of isotropic solids: Perzyna's overstress above a yield stress, Norton's power law without one."""
 
 from __future__ import annotations
 

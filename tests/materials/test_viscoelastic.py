@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from one_point import ONE, deviator, differences, march, one_step, path, slopes, wave
 from scipy.integrate import solve_ivp
 
 import jaxhomog as jh
@@ -25,39 +26,6 @@ LAWS = {
 ANY = pytest.mark.parametrize("law", LAWS.values(), ids=LAWS.keys())
 
 
-@eqx.filter_jit
-def _march(law, strains, dts):
-    pts = (1,) * (3 if strains.shape[1] == 6 else 2)
-    points = law.points(pts, strains.dtype)
-
-    def body(state, inputs):
-        strain, dt = inputs
-        up = points.update(strain.reshape(-1, *pts), state, Step(dt))
-        return up.state, (up.stress.ravel(), up.state.ravel(), up.energy.ravel()[0], up.dissipation.ravel()[0])
-
-    return jax.lax.scan(body, points.initial(pts, strains.dtype), (strains, dts))[1]
-
-
-def march(law, strains, dts):
-    """Stress, state, energy and dissipation of a history of strains (T, n) with steps of time (T,) at one point."""
-    dts = np.broadcast_to(dts, (len(strains),))
-    return tuple(np.asarray(x) for x in _march(law, jnp.asarray(strains), jnp.asarray(dts)))
-
-
-def path(seed, steps=6, n=6):
-    return np.cumsum(np.random.default_rng(seed).normal(size=(steps, n)), axis=0) * 1e-2
-
-
-def dev(e):
-    return e - np.asarray([1, 1, 1, 0, 0, 0]) * e[..., :3].mean(axis=-1, keepdims=True)
-
-
-def wave(t):
-    """A smooth strain path that starts at zero with all components."""
-    t = np.asarray(t)[..., None]
-    return 1e-2 * np.sin(t * np.asarray([1.0, 2.0, 0.7, 1.3, 0.4, 1.6])) * np.asarray([1, -0.5, 0.3, 0.8, 1, 0.6])
-
-
 def test_relaxation_after_a_sudden_strain():
     """Held after a jump: G(t) = G + sum G_i exp(-t / tau_i), K(t) alike, whatever the steps."""
     strain = np.asarray([0.01, -0.004, 0.003, 0.002, 0.0, 0.006])
@@ -65,7 +33,7 @@ def test_relaxation_after_a_sudden_strain():
     stress, _, _, _ = march(LAWS["maxwell_bulk"], np.tile(strain, (6, 1)), dts)
     decay = np.exp(-np.cumsum(dts)[:, None] / TIMES)
     shear, bulk = G + decay @ BRANCHES, K + decay @ BULKS
-    expected = 2 * shear[:, None] * dev(strain) + (bulk * strain[:3].sum())[:, None] * np.asarray([1, 1, 1, 0, 0, 0])
+    expected = 2 * shear[:, None] * deviator(strain) + (bulk * strain[:3].sum())[:, None] * ONE
     np.testing.assert_allclose(stress, expected, rtol=1e-8, atol=1e-12)
 
 
@@ -86,9 +54,8 @@ def test_kelvin_voigt_at_a_constant_rate():
     dts = np.asarray([0.3, 1.1, 0.02])
     strain = np.cumsum(dts)[:, None] * rate
     stress, state, _, dissipation = march(law, strain, dts)
-    one = np.asarray([1, 1, 1, 0, 0, 0])
-    spring = 2 * G * dev(strain) + K * strain[:, :3].sum(axis=1)[:, None] * one
-    dashpot = 2 * ETA * dev(rate) + ZETA * rate[:3].sum() * one
+    spring = 2 * G * deviator(strain) + K * strain[:, :3].sum(axis=1)[:, None] * ONE
+    dashpot = 2 * ETA * deviator(rate) + ZETA * rate[:3].sum() * ONE
     np.testing.assert_allclose(stress, spring + dashpot, rtol=1e-12, atol=1e-15)
     np.testing.assert_allclose(dissipation, dts * (dashpot @ rate), rtol=1e-12)
     points, old, new = law.points((1, 1, 1), jnp.float64), state[1].reshape(6, 1, 1, 1), strain[2].reshape(6, 1, 1, 1)
@@ -142,15 +109,15 @@ def test_a_wave_against_an_ordinary_differential_equation():
 
     def f(t, y):
         e = wave(t)
-        h = dev(e) - y[:12].reshape(2, 6)
+        h = deviator(e) - y[:12].reshape(2, 6)
         b = e[:3].sum() - y[12:14]
         lost = (2 * BRANCHES / TIMES * (h**2).sum(axis=1)).sum() + (BULKS / TIMES * b**2).sum()
         return np.concatenate([(h / TIMES[:, None]).ravel(), b / TIMES, [lost]])
 
     y = solve_ivp(f, (0, end), np.zeros(15), rtol=1e-11, atol=1e-14).y[:, -1]
     e = wave(end)
-    h, b = dev(e) - y[:12].reshape(2, 6), e[:3].sum() - y[12:14]
-    expected = 2 * G * dev(e) + 2 * BRANCHES @ h + (K * e[:3].sum() + BULKS @ b) * np.asarray([1, 1, 1, 0, 0, 0])
+    h, b = deviator(e) - y[:12].reshape(2, 6), e[:3].sum() - y[12:14]
+    expected = 2 * G * deviator(e) + 2 * BRANCHES @ h + (K * e[:3].sum() + BULKS @ b) * ONE
     errors, losses = [], []
     for n in (40, 80):
         stress, state, _, dissipation = march(LAWS["maxwell_bulk"], wave(np.linspace(0, end, n + 1)[1:]), end / n)
@@ -171,8 +138,8 @@ def test_the_energy_balance_of_one_step_is_exact(dt):
 
     def f(t, y):
         e = old + rate * t
-        h, hb = dev(e) - y[:12].reshape(2, 6), e[:3].sum() - y[12:14]
-        s = 2 * G * dev(e) + 2 * BRANCHES @ h
+        h, hb = deviator(e) - y[:12].reshape(2, 6), e[:3].sum() - y[12:14]
+        s = 2 * G * deviator(e) + 2 * BRANCHES @ h
         power = s @ rate + (K * e[:3].sum() + BULKS @ hb) * rate[:3].sum()
         return np.concatenate([(h / TIMES[:, None]).ravel(), hb / TIMES, [power]])
 
@@ -210,17 +177,12 @@ def test_dissipation_is_never_negative(law):
 
 @ANY
 def test_tangent_against_differences(law):
+    """Central differences of whole marches, and automatic differentiation."""
     strain = path(3)
-    points = law.points((1, 1, 1), jnp.float64)
-    step = Step(jnp.asarray(0.8))
-    state = jnp.asarray(march(law, strain[:-1], 0.8)[1][-1]).reshape(-1, 1, 1, 1)
-    stress = jax.jit(lambda e: points.update(e.reshape(6, 1, 1, 1), state, step).stress.ravel())
-    e0 = jnp.asarray(strain[-1])
-    numeric = np.stack([(stress(e0 + 1e-4 * v) - stress(e0 - 1e-4 * v)) / 2e-4 for v in jnp.eye(6)], axis=1)
-    own = np.asarray(points.tangent(e0.reshape(6, 1, 1, 1), state, step).mean())
-    np.testing.assert_allclose(own, numeric, atol=1e-9 * np.linalg.norm(numeric))
-    np.testing.assert_allclose(jax.jit(jax.jacfwd(stress))(e0), own, atol=1e-13 * np.linalg.norm(own))
-    assert points.symmetric and abs(own - own.T).max() < 1e-14 * np.linalg.norm(own)
+    own, automatic = slopes(law, jnp.asarray(strain[-1]), jnp.asarray(march(law, strain, 0.8)[1][-2]), 0.8)
+    np.testing.assert_allclose(own, differences(law, strain, 0.8, 1e-4), atol=1e-9 * np.linalg.norm(own))
+    np.testing.assert_allclose(automatic, own, atol=1e-13 * np.linalg.norm(own))
+    assert abs(own - own.T).max() < 1e-14 * np.linalg.norm(own)
 
 
 @ANY
@@ -228,26 +190,20 @@ def test_plane_strain_is_a_solid_without_strain_along_the_third_axis(law):
     plane = path(5, n=3)
     solid = np.zeros((len(plane), 6))
     solid[:, [0, 1, 5]] = plane
-    s2, _, e2, d2 = march(law, plane, 0.6)
+    s2, z2, e2, d2 = march(law, plane, 0.6)
     s3, _, e3, d3 = march(law, solid, 0.6)
     np.testing.assert_allclose(s2, s3[:, [0, 1, 5]], rtol=1e-12, atol=1e-15)
     np.testing.assert_allclose(e2, e3, rtol=1e-12)
     np.testing.assert_allclose(d2, d3, rtol=1e-12)
-    points = law.points((1, 1), jnp.float64)
-    state = points.initial((1, 1), jnp.float64)
-    stress = lambda e: points.update(e.reshape(3, 1, 1), state, Step(0.6)).stress.ravel()  # noqa: E731
-    own = np.asarray(points.tangent(jnp.asarray(plane[0]).reshape(3, 1, 1), state, Step(0.6)).mean())
-    np.testing.assert_allclose(
-        jax.jit(jax.jacfwd(stress))(jnp.asarray(plane[0])), own, atol=1e-13 * np.linalg.norm(own)
-    )
+    own, automatic = slopes(law, jnp.asarray(plane[-1]), jnp.asarray(z2[-2]), 0.6)
+    np.testing.assert_allclose(automatic, own, atol=1e-13 * np.linalg.norm(own))
 
 
 def test_limits_of_the_step():
     """Sudden: spring and all branches; slow: the spring alone. The virgin moduli are the sudden ones."""
     law, strain = LAWS["maxwell_bulk"], path(2, steps=1)
-    one = np.asarray([1, 1, 1, 0, 0, 0])
     for dt, shear, bulk in ((1e-13, G + BRANCHES.sum(), K + BULKS.sum()), (1e13, G, K)):
-        expected = 2 * shear * dev(strain[0]) + bulk * strain[0, :3].sum() * one
+        expected = 2 * shear * deviator(strain[0]) + bulk * strain[0, :3].sum() * ONE
         np.testing.assert_allclose(march(law, strain, dt)[0][0], expected, rtol=1e-11, atol=1e-14)
     virgin = law.points((2, 1, 1), jnp.float64).elastic((2, 1, 1), jnp.float64)
     np.testing.assert_allclose(virgin.mu, G + BRANCHES.sum(), rtol=1e-14)
@@ -256,14 +212,9 @@ def test_limits_of_the_step():
 
 @ANY
 def test_single_precision_stays_single(law):
-    points = law.points((2, 1, 1), jnp.float32)
-    strain = jnp.asarray(path(2)[-1:], jnp.float32).T.reshape(6, 1, 1, 1) * jnp.ones((1, 2, 1, 1), jnp.float32)
-    for dt in (jnp.asarray(1.0, jnp.float32), jnp.asarray(1.0), 1.0):
-        up = points.update(strain, points.initial((2, 1, 1), jnp.float32), Step(dt))
-        leaves = jax.tree.leaves(
-            (up, points.tangent(strain, up.state, Step(dt)), points.elastic((2, 1, 1), jnp.float32))
-        )
-        assert {x.dtype for x in leaves if jnp.issubdtype(x.dtype, jnp.floating)} == {jnp.dtype("float32")}
+    """Also under a time step in double precision."""
+    out = one_step(law, jnp.asarray(path(2)[-1], jnp.float32), jnp.asarray(1.0))
+    assert {x.dtype for x in jax.tree.leaves(out) if x.dtype != jnp.int32} == {jnp.dtype("float32")}
 
 
 def test_fields_of_parameters_and_lanes_are_alone():

@@ -28,3 +28,7 @@ from ._symmetry import Symmetry as Symmetry
 from ._symmetry import directional_young as directional_young
 from ._symmetry import engineering_constants as engineering_constants
 from ._symmetry import symmetry_class as symmetry_class
+from ._viscoelastic import GeneralizedMaxwell as GeneralizedMaxwell
+from ._viscoelastic import KelvinVoigt as KelvinVoigt
+from ._viscoplastic import Norton as Norton
+from ._viscoplastic import ViscoPlasticity as ViscoPlasticity

@@ -62,7 +62,11 @@ def scalar_root(function: Callable, args: Any, upper: Float[Array, "*pts"]) -> F
 def _scalar_root_jvp(function, primals, tangents):
     args, upper = primals
     x = scalar_root(function, args, upper)
+    active = upper > 0
+    _, slope = jax.jvp(lambda y: function(y, args), (x,), (jnp.ones_like(x),))
+    # One more Newton step, written in `args`: where a transformation loses this rule for values that it takes for
+    # known (reverse mode through `lax.scan` does), the root still moves with them, and second derivatives are right.
+    x = jnp.where(active, x - function(x, args) / jnp.where(active & (slope != 0), lax.stop_gradient(slope), -1), x)
     _, change = jax.jvp(lambda a: function(x, a), (args,), (tangents[0],))
     _, slope = jax.jvp(lambda y: function(y, args), (x,), (jnp.ones_like(x),))
-    active = upper > 0
     return x, jnp.where(active, -change / jnp.where(active & (slope != 0), slope, -1), 0)

@@ -32,6 +32,8 @@ def truncated_bicgstab(
     Source:
         van der Vorst (1992), SIAM J. Sci. Stat. Comput. 13, 631-644.
     """
+    # Solvers call this inside loops and rules of their own: nothing is differentiated here.
+    b, rtol = jax.lax.stop_gradient((b, rtol))
     size = lambda r: jnp.sqrt(jnp.maximum(tree_dot(r, precondition(r)), 0))  # noqa: E731
     b = jax.tree.map(lambda v: jnp.where(enabled, v, 0), b)
     first = size(b)

@@ -70,3 +70,17 @@ def test_lanes_are_alone():
     a = jnp.asarray([[0.2], [7.0]])
     both = jax.vmap(lambda v: scalar_root(cubic, v, v))(a)
     np.testing.assert_array_equal(both[0], scalar_root(cubic, a[0], a[0]))
+
+
+def test_second_derivatives_inside_a_scan():
+    """x'' of the cubic summed over three parameters, in every order of modes."""
+    a = np.asarray([0.5, 1.0, 2.0])
+
+    def total(b):
+        return jax.lax.scan(lambda c, v: (c + scalar_root(cubic, v[None], v[None])[0], None), 0.0, b * a)[0]
+
+    x = cardano(a)
+    expected = np.sum(a**2 * -6 * x / (3 * x**2 + 1) ** 3)
+    one = jnp.asarray(1.0)
+    for second in (jax.jacfwd(jax.grad(total)), jax.grad(jax.grad(total)), jax.jacfwd(jax.jacfwd(total))):
+        assert jax.jit(second)(one) == pytest.approx(expected, rel=1e-10)

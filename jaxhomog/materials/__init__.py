@@ -10,6 +10,7 @@ from ._composite import CompositeVoxels as CompositeVoxels
 from ._damage import ExponentialSoftening as ExponentialSoftening
 from ._damage import IsotropicDamage as IsotropicDamage
 from ._damage import LinearSoftening as LinearSoftening
+from ._gsm import StandardMaterial as StandardMaterial
 from ._hardening import AbstractHardening as AbstractHardening
 from ._hardening import LinearHardening as LinearHardening
 from ._hardening import TabulatedHardening as TabulatedHardening

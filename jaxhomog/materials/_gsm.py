@@ -123,7 +123,9 @@ class StandardMaterial(AbstractMaterial):
         self.reference_temperature = None if none else as_parameter(reference_temperature, "reference_temperature")
         self.start = jnp.zeros(internal) if start is None else as_parameter(start, "start")
         if self.start.shape != (internal,):
-            raise InputError(f"start has shape {self.start.shape}: give ({internal},), one number per internal variable")
+            raise InputError(
+                f"start has shape {self.start.shape}: give ({internal},), one number per internal variable"
+            )
         self.max_iterations, self.keeps_volume, self.physics = max_iterations, isochoric, "elasticity"
 
     @property
@@ -192,7 +194,7 @@ class _Problem:
 
 
 class StandardPoints(AbstractPoints):
-    """The law at points. State: (m, *pts) internal variables, and with `viscous` the strain of before, (m + n, *pts)."""
+    """The law at points. State: (m, *pts) internal variables; with `viscous` n more, the strain of before."""
 
     law: StandardMaterial
     dim: int = eqx.field(static=True)
@@ -238,9 +240,7 @@ class StandardPoints(AbstractPoints):
 
     def _each(self, function, pts, *fields):
         """function(args..., parameters of the point) at every point; fields and answers are (k, *pts) or (*pts)."""
-        parameters = jax.tree.map(
-            lambda p: p if p.ndim == 0 else jnp.broadcast_to(p, pts).ravel(), self.law.parameters
-        )
+        parameters = jax.tree.map(lambda p: p if p.ndim == 0 else jnp.broadcast_to(p, pts).ravel(), self.law.parameters)
         axes = jax.tree.map(lambda p: None if p.ndim == 0 else 0, parameters)
         flat = [x.reshape(x.shape[0], -1) for x in fields]
         outs = jax.vmap(function, in_axes=(*(1 for _ in flat), axes), out_axes=-1)(*flat, parameters)

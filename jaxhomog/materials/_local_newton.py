@@ -86,6 +86,7 @@ def local_root(problem: LocalProblem, args: Any) -> tuple[Float[Array, " m"], Fl
                 following = jnp.sum(w * _times(inverse, problem.residual(new, args)) ** 2)
                 return following <= (1 - 0.25 * t) ** 2 * size
             trial = problem.objective(new, args)
+            assert trial is not None
             return trial <= value + 1e-4 * t * jnp.sum(r * dx) + rounding * (jnp.abs(value) + jnp.abs(trial))
 
         def again(c):
@@ -108,6 +109,9 @@ def local_root(problem: LocalProblem, args: Any) -> tuple[Float[Array, " m"], Fl
 def _local_root_jvp(problem, primals, tangents):
     (args,) = primals
     x, ok = local_root(problem, args)
+    # One more step, written as a function of args: where JAX has forgotten the rule of x (forward over reverse mode
+    # through a scan, jax 0.10.2), second derivatives are right all the same.
+    x = x - _times(small_inverse(jax.jacfwd(problem.residual)(x, args)), problem.residual(x, args))
     _, change = jax.jvp(lambda a: problem.residual(x, a), (args,), tangents)
     dx = -_times(small_inverse(jax.jacfwd(problem.residual)(x, args)), change)
     return (x, ok), (dx, jnp.zeros_like(ok))

@@ -95,7 +95,13 @@ class PowerLawPoints(AbstractPoints):
     def update(self, strain, state, step: Step) -> Update:
         secant, square = self._secant(strain)
         zero = jnp.zeros_like(square)
-        return Update(secant * strain, state, zero, secant * square * step.dt, jnp.zeros(zero.shape, jnp.int32))
+        return Update(
+            secant * strain,
+            state,
+            zero,
+            secant * square * jnp.asarray(step.dt, square.dtype),
+            jnp.zeros(zero.shape, jnp.int32),
+        )
 
     def tangent(self, strain, state, step: Step):
         secant, square = self._secant(strain)

@@ -101,7 +101,13 @@ def _march(law, strains, dt):
 
     def body(state, strain):
         up = points.update(strain.reshape(-1, *pts), state, Step(dt))
-        outs = (up.stress.ravel(), up.state.ravel(), up.energy.ravel()[0], up.dissipation.ravel()[0], up.code.ravel()[0])
+        outs = (
+            up.stress.ravel(),
+            up.state.ravel(),
+            up.energy.ravel()[0],
+            up.dissipation.ravel()[0],
+            up.code.ravel()[0],
+        )
         return up.state, outs
 
     return jax.lax.scan(body, points.initial(pts, strains.dtype), strains)[1]
@@ -127,12 +133,12 @@ def shear(gamma):
 def test_a_standard_solid_relaxes():
     """tau = gamma (G0 + G1 exp(-t / T)), T = eta / G1; backward Euler has (1 + dt / T)^-k for the exponential."""
     law, gamma, period = LAWS["zener"], 0.01, 30.0 / 50.0
-    stress, _, _, _ = march(law, shear([gamma] * 40), 0.05)
+    stress, _, _, _ = march(law, shear([gamma] * 2000), 0.05)
     k = np.arange(1, 41)
     discrete = gamma * (20 + 50 * (1 + 0.05 / period) ** -k)
-    np.testing.assert_allclose(stress[:, 5] / 2**0.5, discrete, rtol=1e-11)
-    stress, _, _, _ = march(law, shear([gamma] * 4000), 0.0005)
-    assert stress[-1, 5] / 2**0.5 == pytest.approx(gamma * (20 + 50 * np.exp(-2 / period)), rel=1e-3)
+    np.testing.assert_allclose(stress[:40, 5] / 2**0.5, discrete, rtol=1e-11)
+    stress, _, _, _ = march(law, shear([gamma] * 2000), 0.001)
+    assert stress[-1, 5] / 2**0.5 == pytest.approx(gamma * (20 + 50 * np.exp(-2 / period)), rel=2e-3)
 
 
 @pytest.mark.parametrize("n", [1.0, 5.0, 12.0])
@@ -142,9 +148,9 @@ def test_creep_by_a_power_law(n):
     gamma = 0.02
     rate = lambda q: 3 * G * 1e-3 * (q / 0.5) ** n  # noqa: E731
     q0 = 3**0.5 * G * gamma
-    stress, _, _, _ = march(law, shear([gamma] * 3), 0.1)
+    stress, _, _, _ = march(law, shear([gamma] * 1500), 0.1)
     q = q0
-    for s in stress[:, 5]:
+    for s in stress[:3, 5]:
         q = brentq(lambda x, q=q: x - q + 0.1 * rate(x), 0, q, xtol=1e-15)
         assert 1.5**0.5 * s == pytest.approx(q, rel=1e-10)
     stress, _, _, _ = march(law, shear([gamma] * 1500), 0.002)
@@ -216,12 +222,14 @@ def test_a_free_energy_of_temperature():
     law = StandardMaterial(psi, kelvin, 1, SOLID | {"expansion": 1e-5, "drag": 1.0}, reference_temperature=293.0)
     other = ThermoElastic(jh.LinearElastic.isotropic(E, NU), 1e-5, 293.0)
     strain = jnp.asarray(path(4)[-1]).reshape(6, 1, 1, 1)
+    a, b = (x.points((1, 1, 1), float) for x in (law, other))
+    run = jax.jit(lambda e, step: a.update(e, a.initial((1, 1, 1), float), step))
     for temperature in (None, jnp.asarray(400.0)):
         step = Step(jnp.asarray(1.0), temperature)
-        a, b = (x.points((1, 1, 1), float) for x in (law, other))
-        mine = a.update(strain, a.initial((1, 1, 1), float), step)
+        mine = run(strain, step)
         np.testing.assert_allclose(mine.stress, b.update(strain, (), step).stress, rtol=1e-11)
-    np.testing.assert_allclose(a.elastic((1, 1, 1), float).mean(), b.elastic((1, 1, 1), float).mean(), atol=1e-10 * E)
+    moduli = jax.jit(lambda: a.elastic((1, 1, 1), float).mean())()
+    np.testing.assert_allclose(moduli, b.elastic((1, 1, 1), float).mean(), atol=1e-10 * E)
 
 
 @ANY
@@ -235,7 +243,8 @@ def test_the_second_law_on_random_paths(law):
 def test_the_energy_balance_closes_with_the_step(law):
     errors = []
     for n in (50, 100):
-        strain = np.linspace(0, 1, n + 1)[1:, None] * np.asarray([0.01, -0.004, 0.001, 0.003, 0.0, 0.008])
+        # Nothing happens first, so that both marches are one program.
+        strain = np.maximum(0, np.linspace(1 - 100 / n, 1, 101)[1:, None]) * np.asarray([10, -4, 1, 3, 0, 8]) * 1e-3
         # The tip of the cone is a rate per step.
         own = changed(law, tip=0.05 / n) if "tip" in law.parameters else law
         stress, _, energy, lost = march(own, strain, 2.0 / n)
@@ -245,9 +254,9 @@ def test_the_energy_balance_closes_with_the_step(law):
     assert errors[1] < 0.62 * errors[0] and errors[1] < 5e-2
 
 
-@ANY
-@pytest.mark.parametrize("plane", [False, True])
-def test_tangent_against_differences(law, plane):
+@pytest.mark.parametrize("name, plane", [("perzyna", False), ("rounded", False), ("norton", True), ("kelvin", True)])
+def test_tangent_against_differences(name, plane):
+    law = LAWS[name]
     strain = path(3, n=3 if plane else 6)
     pts = (1,) * (2 if plane else 3)
     points = law.points(pts, float)
@@ -278,7 +287,10 @@ def test_plane_strain_is_a_solid_without_strain_along_the_third_axis(law):
 
 
 def test_derivatives_by_parameters_of_first_and_second_order():
-    """tau of the overstress step: (sy + (H + v) p) / sqrt3 with p = (sqrt3 G gamma - sy) / (3 G + H + v), v = eta/dt."""
+    """tau of the overstress step: (sy + (H + v) p) / sqrt3 with p = (sqrt3 G gamma - sy) / (3 G + H + v), v = eta/dt.
+
+    The step is in a scan, where jax 0.10.2 forgets custom rules in forward over reverse mode.
+    """
     gamma = 0.01
 
     def own(x):
@@ -335,8 +347,8 @@ def test_single_precision_stays_single(law):
     strain = jnp.asarray(path(2)[-1:], jnp.float32).T.reshape(6, 1, 1, 1) * jnp.ones((1, 2, 1, 1), jnp.float32)
     step = Step(jnp.asarray(1.0, jnp.float32))
     start = points.initial((2, 1, 1), jnp.float32)
-    up, tangent = jax.jit(lambda e: (points.update(e, start, step), points.tangent(e, start, step)))(strain)
-    leaves = jax.tree.leaves((up, tangent, points.elastic((2, 1, 1), jnp.float32)))
+    up, virgin = jax.jit(lambda e: (points.update(e, start, step), points.elastic((2, 1, 1), jnp.float32)))(strain)
+    leaves = jax.tree.leaves((up, virgin, jax.eval_shape(lambda e: points.tangent(e, start, step), strain)))
     assert {x.dtype for x in leaves} == {jnp.dtype("float32"), jnp.dtype("int32")}
     assert not up.code.any()
     double = march(law, np.asarray(strain[:, 0].reshape(1, 6), float))[0][0]
@@ -359,9 +371,7 @@ def test_a_kink_is_reported_point_by_point():
 
 
 def test_too_few_iterations_are_reported():
-    law = StandardMaterial(
-        elastoviscous, None, 6, LAWS["norton"].parameters, dual_potential=norton, max_iterations=2
-    )
+    law = StandardMaterial(elastoviscous, None, 6, LAWS["norton"].parameters, dual_potential=norton, max_iterations=2)
     code = march(law, shear([0.02]), converged=False)[-1]
     assert code.tolist() == [jh.results.LOCAL_SOLVE]
     strain = shear([np.nan])

@@ -7,85 +7,32 @@ import numpy as np
 import pytest
 from jax import export
 from scipy.optimize import brentq
+from standard_laws import (
+    LAWS,
+    NU,
+    SOLID,
+    SY,
+    E,
+    G,
+    H,
+    K,
+    deviator,
+    elastoviscous,
+    hardened,
+    kelvin,
+    newtonian,
+    norton,
+    volume,
+    zener,
+)
 
 import jaxhomog as jh
 from jaxhomog.materials import J2Plasticity, LinearHardening, StandardMaterial, Step, ThermoElastic
-from jaxhomog.materials._local_newton import small_inverse
 from jaxhomog.tensors import safe_norm
 
-E, NU, SY, H = 200.0, 0.3, 0.4, 12.0
-G, K = E / 2.6, E / 1.2
 J2 = J2Plasticity(jh.LinearElastic.isotropic(E, NU), LinearHardening(SY, H))
 
 
-def deviator(a):
-    return a - jnp.sum(a[:3]) / 3 * jnp.asarray([1, 1, 1, 0, 0, 0], a.dtype)
-
-
-def volume(e, p):
-    return 0.5 * p["K"] * jnp.sum(e[:3]) ** 2
-
-
-def zener(e, a, p):
-    d = deviator(e)
-    return volume(e, p) + p["G0"] * d @ d + p["G1"] * (d - a) @ (d - a)
-
-
-def newtonian(rate, p):
-    return p["eta"] * rate @ rate
-
-
-def elastoplastic(e, a, p):
-    """alpha: plastic strain (6) and accumulated plastic strain."""
-    d = deviator(e) - a[:6]
-    return volume(e, p) + p["G"] * d @ d + 0.5 * p["H"] * a[6] ** 2
-
-
-def overstress(force, p):
-    """Perzyna: <f>^2 / (2 eta)."""
-    f = 1.5**0.5 * safe_norm(force[:6]) + force[6] - p["sy"]
-    return jnp.where(f > 0, f, 0) ** 2 / (2 * p["eta"])
-
-
-def hardened(e, a, p):
-    """alpha: plastic strain; linear kinematic hardening."""
-    d = deviator(e) - a
-    return volume(e, p) + p["G"] * d @ d + 0.5 * p["C"] * (2 / 3) * a @ a
-
-
-def rounded(rate, p):
-    """The cone of von Mises, its tip rounded off."""
-    return (2 / 3) ** 0.5 * p["sy"] * (jnp.sqrt(rate @ rate + p["tip"] ** 2) - p["tip"])
-
-
-def norton(force, p):
-    q = 1.5**0.5 * safe_norm(force)
-    return p["s0"] * p["rate0"] / (p["n"] + 1) * (q / p["s0"]) ** (p["n"] + 1)
-
-
-def elastoviscous(e, a, p):
-    d = deviator(e) - a
-    return volume(e, p) + p["G"] * d @ d
-
-
-def kelvin(rate, p):
-    return 0.5 * p["drag"] * rate @ rate
-
-
-SOLID = {"K": K, "G": G}
-LAWS = {
-    "zener": StandardMaterial(zener, newtonian, 6, {"K": K, "G0": 20.0, "G1": 50.0, "eta": 30.0}),
-    "perzyna": StandardMaterial(
-        elastoplastic, internal=7, parameters=SOLID | {"H": H, "sy": SY, "eta": 5.0}, dual_potential=overstress
-    ),
-    "rounded": StandardMaterial(hardened, rounded, 6, SOLID | {"C": 9.0, "sy": SY, "tip": 1e-3}),
-    "norton": StandardMaterial(
-        elastoviscous, internal=6, parameters=SOLID | {"s0": 0.5, "rate0": 1e-3, "n": 5.0}, dual_potential=norton
-    ),
-    "kelvin": StandardMaterial(
-        zener, newtonian, 6, {"K": K, "G0": 20.0, "G1": 50.0, "eta": 30.0, "drag": 15.0}, viscous=kelvin
-    ),
-}
 ANY = pytest.mark.parametrize("law", LAWS.values(), ids=LAWS.keys())
 
 
@@ -286,11 +233,8 @@ def test_plane_strain_is_a_solid_without_strain_along_the_third_axis(law):
     np.testing.assert_allclose(d2, d3, rtol=1e-8, atol=1e-15)
 
 
-def test_derivatives_by_parameters_of_first_and_second_order():
-    """tau of the overstress step: (sy + (H + v) p) / sqrt3 with p = (sqrt3 G gamma - sy) / (3 G + H + v), v = eta/dt.
-
-    The step is in a scan, where jax 0.10.2 forgets custom rules in forward over reverse mode.
-    """
+def test_derivatives_by_parameters():
+    """tau of the overstress step: (sy + (H + v) p) / sqrt3, p = (sqrt3 G gamma - sy) / (3 G + H + v), v = eta / dt."""
     gamma = 0.01
 
     def own(x):
@@ -302,8 +246,6 @@ def test_derivatives_by_parameters_of_first_and_second_order():
 
     x = jnp.asarray([SY, 7.0])
     np.testing.assert_allclose(jax.jit(jax.grad(own))(x), jax.grad(exact)(x), rtol=1e-9)
-    hessian = jax.hessian(exact)(x)
-    np.testing.assert_allclose(jax.jit(jax.jacfwd(jax.grad(own)))(x), hessian, rtol=1e-8, atol=1e-12)
 
 
 class Spring(eqx.Module):
@@ -376,13 +318,6 @@ def test_too_few_iterations_are_reported():
     assert code.tolist() == [jh.results.LOCAL_SOLVE]
     strain = shear([np.nan])
     assert march(LAWS["zener"], strain, converged=False)[-1].tolist() == [jh.results.LOCAL_SOLVE]
-
-
-def test_the_inverse_of_a_matrix_that_needs_pivots():
-    a = np.random.default_rng(0).normal(size=(5, 7, 7)) * 10.0 ** np.arange(-9, 12, 3)[:, None]
-    a[:, 0, 0] = 0
-    np.testing.assert_allclose(jax.vmap(small_inverse)(jnp.asarray(a)) @ a, np.tile(np.eye(7), (5, 1, 1)), atol=1e-10)
-    assert not jnp.isfinite(small_inverse(jnp.ones((2, 2)))).all()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

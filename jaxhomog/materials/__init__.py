@@ -7,6 +7,10 @@ from ._bounds import cubic_polycrystal_bounds as cubic_polycrystal_bounds
 from ._bounds import elastic_bounds_isotropic as elastic_bounds_isotropic
 from ._bounds import voigt_reuss as voigt_reuss
 from ._composite import CompositeVoxels as CompositeVoxels
+from ._damage import ExponentialSoftening as ExponentialSoftening
+from ._damage import IsotropicDamage as IsotropicDamage
+from ._damage import LinearSoftening as LinearSoftening
+from ._gsm import StandardMaterial as StandardMaterial
 from ._hardening import AbstractHardening as AbstractHardening
 from ._hardening import LinearHardening as LinearHardening
 from ._hardening import TabulatedHardening as TabulatedHardening
@@ -23,11 +27,13 @@ from ._material import Step as Step
 from ._material import Update as Update
 from ._material import packed as packed
 from ._mixture import PhaseMixture as PhaseMixture
+from ._nonlinear_conduction import PowerLawConduction as PowerLawConduction
 from ._response_bounds import response_bounds as response_bounds
 from ._symmetry import Symmetry as Symmetry
 from ._symmetry import directional_young as directional_young
 from ._symmetry import engineering_constants as engineering_constants
 from ._symmetry import symmetry_class as symmetry_class
+from ._thermoelastic import ThermoElastic as ThermoElastic
 from ._viscoelastic import GeneralizedMaxwell as GeneralizedMaxwell
 from ._viscoelastic import KelvinVoigt as KelvinVoigt
 from ._viscoplastic import Norton as Norton

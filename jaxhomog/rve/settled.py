@@ -96,16 +96,28 @@ def macro_tangent(space: Space, settings: NewtonSettings, problem: Problem, refe
         tensor, _, evidence = effective_tensor(space, physics, linear, response, problem.h, macros)
         return tensor, jnp.max(evidence.code)
     nodes = x.u.shape[1:]
-    operator = Linearized(space, response, problem.h, None, reference, nodes)
     tolerance = max(0.1 * settings.tolerance, floor)
+    fixed, edges = stopped((response, problem.h))
 
-    def column(macro):
-        blank = jnp.zeros_like(x.down)
-        load = Unknowns(-operator.force(jnp.zeros_like(x.u), macro), blank)
-        found = truncated_bicgstab(operator, operator.precondition, load, tolerance, settings.max_iterations)
-        return found.x.u, found.reached
+    def force(v, macro):
+        v = space.boundary.admit(v, problem.h)
+        return space.boundary.restrict(space.element.force(response, v, problem.h, macro), problem.h)
 
-    u, reached = lax.map(column, macros)
+    def solver(moduli):
+        def solve(_, rhs):
+            operator = Linearized(space, moduli, edges, None, stopped(reference), nodes)
+            load = Unknowns(rhs, jnp.zeros_like(x.down))
+            found = truncated_bicgstab(operator, operator.precondition, load, tolerance, settings.max_iterations)
+            return jnp.where(found.reached <= 10 * tolerance, found.x.u, jnp.nan)
+
+        return solve
+
+    def fluctuation(macro):
+        load = -force(jnp.zeros_like(x.u), macro)
+        solve, adjoint = solver(fixed), solver(fixed.transpose())
+        return lax.custom_linear_solve(lambda v: force(v, None), load, solve, adjoint)
+
+    u = lax.map(fluctuation, macros)
     columns = message_up(physics, mean_fluxes(space.element, response, u, problem.h, macros))
-    failed = jnp.max(reached) > 10 * tolerance
+    failed = ~jnp.all(jnp.isfinite(columns))
     return columns.T, jnp.where(failed, MAX_ITERATIONS, SUCCESS)

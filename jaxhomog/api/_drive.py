@@ -50,7 +50,7 @@ class Driven(eqx.Module):
         algorithmic_dissipation: (T,) sum of stress : d strain - d energy, with the stress at the end of the step: what
             the scheme takes out of the balance, larger than the physical one by a term of first order in the step.
         lowest_dissipation: (T,) smallest dissipation of any point.
-        hill_mandel_residual: (T,) |<s : e> - <s> : <e>| relative to the root mean squares of both.
+        hill_mandel_residual: (T,) in rate form, |<s : de> - <s> : <de>| relative to the root mean squares of both.
         fields: `DrivenFields` or None.
         element: name of the element.
     """
@@ -155,7 +155,8 @@ def drive(
     At the end of every step <sigma : B v> = 0 for all admissible fluctuations v, with sigma from the law's update of
     the strain E + B u; Newton's method with inexact conjugate gradients, a line search, and steps cut where no
     equilibrium is found. Every value carries its derivative through the whole history (implicit, step by step), in
-    forward and in reverse mode.
+    forward and in reverse mode; second derivatives in forward over forward mode only (JAX 0.10 loses the rules of a scan's
+    body where reverse mode is differentiated again).
 
     Args:
         grid: shape and lengths of the cell.

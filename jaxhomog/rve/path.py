@@ -101,6 +101,7 @@ class Rows(NamedTuple):
         lowest: smallest dissipation of any point in the row (T,).
         work: trapezoidal macroscopic work of the row (T,).
         end_work: the same with the stress at the end of every step.
+        hill: largest power lost between the scales, relative (see `_lost_power`).
         code: (T,).
         newton, iterations, cuts: counts (T,).
         residual: largest stress out of balance, relative (T,).
@@ -250,9 +251,7 @@ def _attempt(space, options: PathOptions, points, h, rows: PathRows, carry: _Car
 
     change = x.down - old.x.down
     work, end_work = 0.5 * jnp.sum((mean + old.up) * change), jnp.sum(mean * change)
-    hill = point_mean(jnp.sum(up.stress * strain, axis=1), dim) - jnp.sum(mean * x.down)
-    scale = jnp.sqrt(point_mean(jnp.sum(up.stress**2, axis=1), dim) * point_mean(jnp.sum(strain**2, axis=1), dim))
-    hill = jnp.abs(hill) / jnp.where(scale > 0, scale, 1)
+    hill = _lost_power(up.stress, strain - strains(space, h, old.x), mean, change, dim)
     lowest = jnp.min(up.dissipation)
     new = jnp.stack([
         point_mean(up.dissipation, dim), lowest, work, end_work, info.newton.astype(dtype),
@@ -298,6 +297,14 @@ def _attempt(space, options: PathOptions, points, h, rows: PathRows, carry: _Car
         kept=_keep(options, carry.kept, carry.row, completed, strain, up),
     )
     return nxt, (jnp.where(completed, carry.row, number), value)
+
+
+def _lost_power(stress, moved, mean, change, dim):
+    """Hill-Mandel in rate form, |<s : de> - <s> : <de>| relative to the root mean squares; no derivative."""
+    stress, moved, mean, change = stopped((stress, moved, mean, change))
+    lost = jnp.abs(point_mean(jnp.sum(stress * moved, axis=1), dim) - jnp.sum(mean * change))
+    scale = point_mean(jnp.sum(stress**2, axis=1), dim) * point_mean(jnp.sum(moved**2, axis=1), dim)
+    return jnp.where(scale > 0, lost / jnp.sqrt(jnp.where(scale > 0, scale, 1)), 0)
 
 
 def _ratio(step, last):

@@ -120,4 +120,4 @@ def macro_tangent(space: Space, settings: NewtonSettings, problem: Problem, refe
     u = lax.map(fluctuation, macros)
     columns = message_up(physics, mean_fluxes(space.element, response, u, problem.h, macros))
     failed = ~jnp.all(jnp.isfinite(columns))
-    return columns.T, jnp.where(failed, MAX_ITERATIONS, SUCCESS)
+    return columns.T, jnp.where(failed, MAX_ITERATIONS, SUCCESS).astype(jnp.int32)

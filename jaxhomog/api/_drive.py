@@ -155,8 +155,8 @@ def drive(
     At the end of every step <sigma : B v> = 0 for all admissible fluctuations v, with sigma from the law's update of
     the strain E + B u; Newton's method with inexact conjugate gradients, a line search, and steps cut where no
     equilibrium is found. Every value carries its derivative through the whole history (implicit, step by step), in
-    forward and in reverse mode; second derivatives in forward over forward mode only (JAX 0.10 loses the rules of a scan's
-    body where reverse mode is differentiated again).
+    forward and in reverse mode; second derivatives in forward over forward mode only (JAX 0.10 loses the rules of a
+    scan's body where reverse mode is differentiated again).
 
     Args:
         grid: shape and lengths of the cell.

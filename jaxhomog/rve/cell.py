@@ -20,6 +20,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from ..fields import ModalElement, PointwiseResponse, Space, green_operator, mean_flux, separable_inverse
+from ..fields._element import axis_mean
 from ..materials import AbstractPoints, Step, Update
 from ..messages import gradient_of, message_of
 from ..solvers import dot
@@ -130,6 +131,13 @@ def tangent_response(space: Space, problem: Problem, strain):
     each = jax.vmap(lambda e, z: problem.points.tangent(e, z, step))(strain, problem.state)
     response = PointwiseResponse(each) if strain.shape[0] > 1 else jax.tree.map(lambda x: x[0], each)
     return space.boundary.extend(response, strain.shape[2:])
+
+
+def reference_moduli(space: Space, response, shape, before):
+    """Mean isotropic moduli of a tangent: the next step's reference medium, softened where the cell flows."""
+    parts = space.boundary.window(response.isotropic_part())
+    means = [axis_mean(space.boundary.unscale(part, shape)) for part in parts]
+    return tuple(jnp.maximum(new, 1e-3 * was) for new, was in zip(means, before, strict=True))
 
 
 class Linearized:

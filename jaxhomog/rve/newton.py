@@ -19,6 +19,7 @@ from .cell import (
     Unknowns,
     balance,
     out_of_balance,
+    reference_moduli,
     stopped,
     strains,
     stress_size,
@@ -56,6 +57,7 @@ class StepInfo(NamedTuple):
         iterations: conjugate gradient iterations.
         residual: stress out of balance, relative (see `NewtonSettings`).
         size: the stress that it is relative to.
+        moduli: mean isotropic moduli of the last tangent.
     """
 
     code: Array
@@ -63,12 +65,14 @@ class StepInfo(NamedTuple):
     iterations: Array
     residual: Array
     size: Array
+    moduli: tuple[Array, ...]
 
 
 class _Search(NamedTuple):
     x: Unknowns  # accepted
     direction: Unknowns
     length: Array
+    moduli: tuple  # of the tangent at x
     eta: Array  # of x
     size: Array
     newton: Array
@@ -108,7 +112,8 @@ def solve_step(
         strain = strains(space, problem.h, x)
         up: Update = updated(problem, strain)
         local = jnp.max(up.code)
-        operator = Linearized(space, tangent_response(space, problem, strain), problem.h, held, reference, nodes)
+        tangent = tangent_response(space, problem, strain)
+        operator = Linearized(space, tangent, problem.h, held, reference, nodes)
         r = balance(space, problem, up.stress, x)
         z = operator.precondition(r)
         eta = out_of_balance(r, z)
@@ -146,6 +151,7 @@ def solve_step(
             x=pick(x, s.x),
             direction=pick(found.x, s.direction),
             length=jnp.where(better, 1, 0.5 * s.length).astype(dtype),
+            moduli=pick(reference_moduli(space, tangent, strain.shape[2:], reference), s.moduli),
             eta=jnp.where(better, eta, s.eta),
             size=jnp.where(better, largest, s.size),
             newton=newton,
@@ -154,7 +160,8 @@ def solve_step(
             code=jnp.where(done, code, s.code),
         )
 
-    start = _Search(guess, blank, jnp.ones((), dtype), jnp.asarray(jnp.inf, dtype), size, count, count, ~active, count)
+    start_values = (guess, blank, jnp.ones((), dtype), reference, jnp.asarray(jnp.inf, dtype), size)
+    start = _Search(*start_values, count, count, ~active, count)
     end = lax.while_loop(lambda s: ~s.done, advance, start)
     relative = jnp.where(end.size > 0, end.eta / jnp.where(end.size > 0, end.size, 1), 0)
-    return end.x, StepInfo(end.code, end.newton, end.iterations, jnp.where(active, relative, 0), end.size)
+    return end.x, StepInfo(end.code, end.newton, end.iterations, jnp.where(active, relative, 0), end.size, end.moduli)

@@ -272,7 +272,7 @@ def _attempt(space, options: PathOptions, points, h, rows: PathRows, carry: _Car
         state=up.state,
         up=mean,
         temperature=load.step.temperature,
-        moduli=old.moduli,
+        moduli=info.moduli,
         size=info.size,
         load=stopped(step),
         energy=point_mean(up.energy, dim),

@@ -30,6 +30,7 @@ STAGNATION: Final = 2
 SINGULAR: Final = 3
 INVALID_MATERIAL: Final = 4
 MISSING_LAW: Final = 5
+LOCAL_SOLVE: Final = 6
 
 # name, what happened and what to do. The order is the severity: `worst_of` takes the largest code.
 _CODES: Final = (
@@ -54,6 +55,7 @@ _CODES: Final = (
         "a material value is NaN, infinite, or not positive semi-definite: check moduli and Poisson's ratios",
     ),
     ("missing_law", "a label of the phase image has no law: add the label to PhaseMixture"),
+    ("local_solve", "the law of a point did not converge: take smaller steps"),
 )
 
 

@@ -7,6 +7,7 @@ from ._bounds import cubic_polycrystal_bounds as cubic_polycrystal_bounds
 from ._bounds import elastic_bounds_isotropic as elastic_bounds_isotropic
 from ._bounds import voigt_reuss as voigt_reuss
 from ._composite import CompositeVoxels as CompositeVoxels
+from ._crystal import CrystalPlasticity as CrystalPlasticity
 from ._hardening import AbstractHardening as AbstractHardening
 from ._hardening import LinearHardening as LinearHardening
 from ._hardening import TabulatedHardening as TabulatedHardening
@@ -24,6 +25,9 @@ from ._material import Update as Update
 from ._material import packed as packed
 from ._mixture import PhaseMixture as PhaseMixture
 from ._response_bounds import response_bounds as response_bounds
+from ._slip_systems import SlipHardening as SlipHardening
+from ._slip_systems import SlipSystems as SlipSystems
+from ._slip_systems import slip_systems as slip_systems
 from ._symmetry import Symmetry as Symmetry
 from ._symmetry import directional_young as directional_young
 from ._symmetry import engineering_constants as engineering_constants

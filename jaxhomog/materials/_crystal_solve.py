@@ -21,10 +21,11 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from ..messages import total
 from ._slip_systems import SlipHardening, SlipSystems, below_one
 
 MAX_ITERATIONS = 120
-_CHUNK = 2048  # points solved together: their matrices stay in the cache, and easy chunks do not wait for hard ones
+_CHUNK = 1024  # points solved together: their matrices stay in the cache, and easy chunks do not wait for hard ones
 
 
 class Local(NamedTuple):
@@ -84,32 +85,25 @@ def _mixed(own, latent):
     return latent * jnp.sum(own, axis=0) + (1 - latent) * own
 
 
+class Coupling(NamedTuple):
+    """Blocks of the Jacobian that hardening adds, w and beta (systems, *pts), a and d (planes, *pts).
+
+    The flow by z is -sum_a P_a w_a, by planes; z's equation by s is -q_mn (sum_b beta_b P_b) of the planes n, and by z
+    diag(d) - latent 1 a^T.
+    """
+
+    w: Array
+    beta: Array
+    a: Array
+    d: Array
+    latent: Array
+
+
 class Linearized(NamedTuple):
     """Jacobian with z eliminated: `inverse` is d s / d e of the step."""
 
     inverse: Float[Array, "5 5 *pts"]
-    flow: Array | None = None  # -(d flow / d z), (planes, 5, *pts)
-    back: Array | None = None  # dz / ds at z's own equation, negative
-    a: Array | None = None
-    d: Array | None = None
-    latent: Array | None = None
-
-    def planes(self, v):
-        """Inverse of z's own block, diag(d) - latent 1 a^T, times v (planes, *pts)."""
-        return _planes(v, self.a, self.d, self.latent)
-
-    def solve(self, r):
-        """J^-1 r."""
-        if self.flow is None:
-            return jnp.sum(self.inverse * r[None], axis=1)
-        t = self.planes(r[5:])
-        ds = jnp.sum(self.inverse * (r[:5] + jnp.sum(self.flow * t[:, None], axis=0))[None], axis=1)
-        return jnp.concatenate([ds, t - jnp.sum(self.back * ds[None], axis=1)])
-
-
-def _planes(v, a, d, latent):
-    v = v / d
-    return v + latent * jnp.sum(a * v, axis=0) / (1 - latent * jnp.sum(a / d, axis=0)) / d
+    coupling: Coupling | None
 
 
 def linearized(systems: SlipSystems, x, local: Local) -> Linearized:
@@ -120,23 +114,44 @@ def linearized(systems: SlipSystems, x, local: Local) -> Linearized:
 def _linearized(systems, x, local, state):
     _, g, slip, stiff = state
     p, e = systems.schmid, systems.coplanar
-    pts = x.shape[1:]
-    square = np.reshape(p[:, :, None] * p[:, None, :], (len(p), 25)).T
-    unit = jnp.eye(5, dtype=x.dtype).reshape(5, 5, *(1,) * len(pts))
-    matrix = _dot(square, stiff).reshape(5, 5, *pts) + unit / local.stiffness
+    square = np.reshape(p[:, :, None] * p[:, None, :], (-1, 25)).T
+    unit = jnp.eye(5, dtype=x.dtype).reshape(5, 5, *(1,) * (x.ndim - 1))
+    matrix = _dot(square, stiff).reshape(5, 5, *x.shape[1:]) + unit / local.stiffness
     if local.hardening is None:
-        return Linearized(inverse(matrix))
+        return Linearized(inverse(matrix), None)
     h, slope = local.hardening.rate(g)
-    outer = np.reshape(e[:, :, None] * p[:, None, :], (len(p), -1)).T
-    flow = _dot(outer, local.exponent * slip / g).reshape(-1, 5, *pts)
-    own = _dot(outer, h * jnp.sign(slip) * stiff).reshape(-1, 5, *pts)
+    w, beta = local.exponent * slip / g, h * jnp.sign(slip) * stiff
     a = _dot(e.T, (slope - h * local.exponent / g) * jnp.abs(slip))
     latent = local.latent
     d = 1 - (1 - latent) * a
     # latent > 1 lets d pass through zero in steps of some per cent; only its neighbourhood is inaccurate.
     d = jnp.where(jnp.abs(d) < 1e-6, jnp.asarray(1e-6, d.dtype), d)
-    back = _planes(-_mixed(own, latent), a[:, None], d[:, None], latent)
-    return Linearized(inverse(matrix + jnp.sum(flow[:, :, None] * back[:, None], axis=0)), flow, back, a, d, latent)
+    # Sherman & Morrison's formula leaves u v^T and pairs of systems in one plane in the block of the stress.
+    along, share = a / d, w * _dot(e, 1 / d)
+    every, back = jnp.sum(along, axis=0), _dot(p.T, beta)
+    weighted = latent * every * back + (1 - latent) * _dot(p.T, beta * _dot(e, along))
+    v = latent * (back + weighted / (1 - latent * every))
+    first, second = np.nonzero(e @ e.T)
+    pairs = np.reshape(p[first][:, :, None] * p[second][:, None, :], (-1, 25)).T
+    own = _dot(pairs, share[first] * beta[second]).reshape(matrix.shape)
+    matrix = matrix - _dot(p.T, share)[:, None] * v[None] - (1 - latent) * own
+    return Linearized(inverse(matrix), Coupling(w, beta, a, d, latent))
+
+
+def solve(systems: SlipSystems, jacobian: Linearized, r):
+    """J^-1 r."""
+    if jacobian.coupling is None:
+        return jnp.sum(jacobian.inverse * r[None], axis=1)
+    w, beta, a, d, latent = jacobian.coupling
+    p, e = systems.schmid, systems.coplanar
+
+    def planes(y):
+        y = y / d
+        return y + latent * jnp.sum(a * y, axis=0) / (1 - latent * jnp.sum(a / d, axis=0)) / d
+
+    t = planes(r[5:])
+    ds = jnp.sum(jacobian.inverse * (r[:5] + _dot(p.T, w * _dot(e, t)))[None], axis=1)
+    return jnp.concatenate([ds, t + planes(_mixed(_dot(e.T, beta * _dot(p, ds)), latent))])
 
 
 @jax.custom_jvp
@@ -168,7 +183,7 @@ def _inverse_jvp(primals, tangents):
 
 
 def _product(a, b):
-    return sum(a[:, k, None] * b[None, k] for k in range(a.shape[1]))
+    return total([a[:, k, None] * b[None, k] for k in range(a.shape[1])])
 
 
 def _start(systems, local):
@@ -180,8 +195,8 @@ def _start(systems, local):
     top = jnp.max(ratio, axis=0)
     some = (top > 0) & (work > 0)
     top, work = jnp.where(some, top, 1), jnp.where(some, work, 1)
-    total = jnp.sum(tau * below_one(ratio / top, local.exponent), axis=0)
-    a = jnp.log(jnp.where(some, local.amount * total / work, 1)) + local.exponent * jnp.log(top)
+    power = jnp.sum(tau * below_one(ratio / top, local.exponent), axis=0)
+    a = jnp.log(jnp.where(some, local.amount * power / work, 1)) + local.exponent * jnp.log(top)
     t = jnp.exp(-jnp.logaddexp(a, 0.0) / local.exponent)
     tiny = jnp.finfo(t.dtype).eps
     for _ in range(3):
@@ -193,7 +208,7 @@ def _start(systems, local):
     return jnp.concatenate([jnp.where(some, t, 1) * trial, jnp.zeros((planes, *t.shape), t.dtype)])
 
 
-def _newton(systems: SlipSystems, local: Local, counted=False):
+def _newton(systems: SlipSystems, local: Local) -> Array:
     """x of points in one axis; zeros where no solution was found (their residual tells)."""
     x = _start(systems, local)
     eps = float(jnp.finfo(x.dtype).eps)
@@ -207,7 +222,7 @@ def _newton(systems: SlipSystems, local: Local, counted=False):
         new = jnp.sum((local.stiffness * r[:5]) ** 2, axis=0) + jnp.sum(r[5:] ** 2, axis=0)
         # The first evaluation is taken as it is; a later one only if it is better (NaN is not).
         good = active & ((new < merit) | (count == 0))
-        move = -_linearized(systems, y, local, state).solve(r)
+        move = -solve(systems, _linearized(systems, y, local, state), r)
         last = good & _small(move, y, state[1], eps**0.6)
         x = jnp.where(good, jnp.where(last, y + move, y), x)
         d = jnp.where(good, move, d)
@@ -219,9 +234,7 @@ def _newton(systems: SlipSystems, local: Local, counted=False):
     ones = jnp.ones(pts, x.dtype)
     carry = (x, jnp.zeros_like(x), ones, ones, jnp.ones(pts, bool), 0)
     carry = lax.while_loop(lambda c: jnp.any(c[4]) & (c[5] < MAX_ITERATIONS), step, carry)
-    good = jnp.all(jnp.isfinite(carry[0]), axis=0)
-    out = jnp.where(good, carry[0], 0)
-    return (out, carry[5]) if counted else out
+    return jnp.where(jnp.all(jnp.isfinite(carry[0]), axis=0), carry[0], 0)
 
 
 def _small(move, x, g, tolerance):
@@ -249,13 +262,13 @@ def crystal_step(systems: SlipSystems, local: Local) -> Float[Array, "m *pts"]:
     fields = [jnp.size(a) > 1 for a in scalars]
     moving = (*rows, *(flat(a, ()) for a, field in zip(scalars, fields, strict=True) if field))
 
-    def solve(moving):
+    def chunk(moving):
         rest = iter(moving[3:])
         own = [next(rest) if field else jnp.reshape(a, ()) for a, field in zip(scalars, fields, strict=True)]
         return _newton(systems, Local(*moving[:3], *jax.tree.unflatten(structure, own)))
 
     if count <= _CHUNK:
-        return solve(moving).reshape(-1, *pts)
+        return chunk(moving).reshape(-1, *pts)
     chunks = -(-count // _CHUNK)
     extra = chunks * _CHUNK - count
 
@@ -263,7 +276,7 @@ def crystal_step(systems: SlipSystems, local: Local) -> Float[Array, "m *pts"]:
         a = jnp.pad(a, [(0, 0)] * (a.ndim - 1) + [(0, extra)], mode="edge")
         return jnp.moveaxis(a.reshape(*a.shape[:-1], chunks, _CHUNK), -2, 0)
 
-    x = jnp.moveaxis(lax.map(solve, jax.tree.map(cut, moving)), 0, 1)
+    x = jnp.moveaxis(lax.map(chunk, jax.tree.map(cut, moving)), 0, 1)
     return x.reshape(x.shape[0], -1)[:, :count].reshape(-1, *pts)
 
 
@@ -272,4 +285,4 @@ def _crystal_step_jvp(systems, primals, tangents):
     (local,) = primals
     x = crystal_step(systems, local)
     _, change = jax.jvp(lambda q: residual(systems, x, q), (local,), tangents)
-    return x, -linearized(systems, x, local).solve(change)
+    return x, -solve(systems, linearized(systems, x, local), change)

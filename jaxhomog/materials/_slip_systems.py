@@ -99,7 +99,7 @@ def slip_systems(slip: Any) -> SlipSystems:
     wrong = np.abs(np.sum(normals * directions, axis=1)) > 1e-6
     if wrong.any():
         raise InputError(f"slip system {int(np.argmax(wrong))} has a direction that does not lie in its plane")
-    rows = lambda x: tuple(tuple(float(v) for v in row) for row in x)  # noqa: E731
+    rows = lambda x: tuple((float(a), float(b), float(c)) for a, b, c in x)  # noqa: E731
     return SlipSystems(rows(normals), rows(directions))
 
 

@@ -68,7 +68,7 @@ def slip_systems(slip: Any) -> SlipSystems:
         InputError: an unknown name, shapes that do not fit, or a direction that does not lie in its plane.
 
     Source:
-        Kocks, Tome & Wenk (1998), Texture and Anisotropy, section 8.1.
+        Kocks, Tome & Wenk (1998), Texture and Anisotropy.
     """
     if isinstance(slip, SlipSystems):
         return slip
@@ -126,7 +126,7 @@ class SlipHardening(eqx.Module):
         exponent: a >= 1; 1 is Voce's law.
 
     Source:
-        Peirce, Asaro & Needleman (1982), Acta Metall. 30, 1087-1119, eqs. (2.12), (2.13); saturation: Brown, Kim &
+        Peirce, Asaro & Needleman (1982), Acta Metall. 30, 1087-1119; saturation: Brown, Kim &
         Anand (1989), Int. J. Plast. 5, 95-130; Kalidindi, Bronkhorst & Anand (1992), J. Mech. Phys. Solids 40, 537.
     """
 

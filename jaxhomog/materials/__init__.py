@@ -7,6 +7,7 @@ from ._bounds import cubic_polycrystal_bounds as cubic_polycrystal_bounds
 from ._bounds import elastic_bounds_isotropic as elastic_bounds_isotropic
 from ._bounds import voigt_reuss as voigt_reuss
 from ._composite import CompositeVoxels as CompositeVoxels
+from ._crystal import CrystalPlasticity as CrystalPlasticity
 from ._damage import ExponentialSoftening as ExponentialSoftening
 from ._damage import IsotropicDamage as IsotropicDamage
 from ._damage import LinearSoftening as LinearSoftening
@@ -29,6 +30,9 @@ from ._material import packed as packed
 from ._mixture import PhaseMixture as PhaseMixture
 from ._nonlinear_conduction import PowerLawConduction as PowerLawConduction
 from ._response_bounds import response_bounds as response_bounds
+from ._slip_systems import SlipHardening as SlipHardening
+from ._slip_systems import SlipSystems as SlipSystems
+from ._slip_systems import slip_systems as slip_systems
 from ._symmetry import Symmetry as Symmetry
 from ._symmetry import directional_young as directional_young
 from ._symmetry import engineering_constants as engineering_constants

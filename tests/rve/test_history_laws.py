@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 
 import jaxhomog as jh
-from jaxhomog.materials import ArmstrongFrederick, GeneralizedMaxwell, KelvinVoigt, Norton, ViscoPlasticity
+from jaxhomog.materials import (
+    ArmstrongFrederick,
+    CrystalPlasticity,
+    ExponentialSoftening,
+    GeneralizedMaxwell,
+    IsotropicDamage,
+    KelvinVoigt,
+    Norton,
+    PowerLawConduction,
+    SlipHardening,
+    ViscoPlasticity,
+)
 
 ELASTIC = jh.LinearElastic.isotropic(100.0, 0.3)
 
@@ -44,6 +55,15 @@ LAWS = {
     "kelvin": KelvinVoigt(ELASTIC, 30.0, 5.0),
     "norton": Norton(ELASTIC, 0.5, 4.0, 0.01),
     "perzyna": ViscoPlasticity(ELASTIC, jh.LinearHardening(0.4, 5.0), 0.3, 3.0, 0.01),
+    "crystal": CrystalPlasticity(
+        jh.LinearElastic.cubic(168.4, 121.4, 75.4),
+        rotation=jh.Rotation.from_bunge(0.3, 0.8, 1.1),
+        strength=0.3,
+        exponent=5.0,
+        reference_rate=0.01,
+        hardening=SlipHardening(2.0, 0.6),
+    ),
+    "damage": IsotropicDamage(ELASTIC, 2e-4, ExponentialSoftening(0.01)),
 }
 
 
@@ -62,7 +82,7 @@ def test_tangent_and_adjoint_of_every_law(law):
 
     @jax.jit
     def run(scale, strain, mask):
-        mine = jax.tree.unflatten(structure, [x * scale for x in leaves])
+        mine = jax.tree.unflatten(structure, [x * (1.0 if x.ndim else scale) for x in leaves])
         both = jh.PhaseMixture(labels, {0: mine, 1: jh.LinearElastic.isotropic(300.0, 0.2)})
         path = jh.LoadPath(strain, jnp.zeros((steps, 3)), mask, time)
         return jh.drive(grid, both, path, tolerance=1e-11, throw=False)
@@ -86,3 +106,86 @@ def test_tangent_and_adjoint_of_every_law(law):
     bump = jnp.zeros_like(strain).at[0, 0].set(d)
     numeric = (loss(1.0, strain + bump) - loss(1.0, strain - bump)) / (2 * d)
     assert float(by_strain[0, 0]) == pytest.approx(float(numeric), rel=1e-5)
+
+
+def test_a_laminate_of_power_law_conductors():
+    """`cond.powerlaw_laminate`: in series the flux is uniform, in parallel the gradient."""
+    labels = np.asarray([0, 0, 1, 1, 1])[:, None]
+    law = jh.PhaseMixture(labels, {0: PowerLawConduction(1.0, 3.0), 1: PowerLawConduction(5.0, 3.0)})
+    s = jh.drive(jh.Grid((5, 1)), law, jh.LoadPath(np.asarray([[2.0, 0.0], [0.0, 2.0]])), tolerance=1e-11)
+    assert float(s.value.stress[0, 0]) == pytest.approx(-18.896208965996333, rel=1e-8)
+    assert float(s.value.stress[1, 1]) == pytest.approx(-27.2, rel=1e-8)
+    # Tangent of a power law along its gradient: 3 q / 2.
+    assert float(s.value.tangent[0, 0, 0]) == pytest.approx(3 * float(s.value.stress[0, 0]) / 2, rel=1e-6)
+
+
+def grains(shape, number, seed=0):
+    """Orientations of a random periodic tessellation, one per voxel."""
+    rng = np.random.default_rng(seed)
+    seeds = rng.uniform(size=(number, 3))
+    x = np.stack(np.meshgrid(*[(np.arange(n) + 0.5) / n for n in shape], indexing="ij"), axis=-1)
+    away = np.abs(x[..., None, :] - seeds)
+    nearest = np.argmin(np.sum(np.minimum(away, 1 - away) ** 2, axis=-1), axis=-1)
+    return np.asarray(jh.Rotation.from_quaternion(rng.normal(size=(number, 4))))[nearest]
+
+
+def copper(rotation, exponent=20.0, hardening=None):
+    return CrystalPlasticity(
+        jh.LinearElastic.cubic(168.4, 121.4, 75.4),
+        rotation=rotation,
+        strength=0.02,
+        exponent=exponent,
+        reference_rate=1e-3,
+        hardening=hardening,
+    )
+
+
+@pytest.mark.slow
+def test_a_polycrystal_lies_below_taylor():
+    """Full constraint is one admissible field: without hardening its work bounds that of the RVE, step by step."""
+    shape, steps = (6, 6, 6), 6
+    rotation = grains(shape, 12)
+    strain = 1e-3 * np.arange(1, steps + 1)[:, None] * np.asarray([1, -0.5, -0.5, 0, 0, 0])
+    path = jh.LoadPath(strain, time=np.arange(1.0, steps + 1))
+    cell = jh.drive(jh.Grid(shape), copper(rotation), path, tangent=False).value.stress
+    assert np.isfinite(cell).all()
+    bound = 0.0
+    for r in rotation.reshape(-1, 3, 3)[np.unique(rotation.reshape(-1, 9), axis=0, return_index=True)[1]]:
+        share = np.mean(np.all(rotation == r, axis=(-1, -2)))
+        bound = bound + share * jh.drive(jh.Grid((1, 1, 1)), copper(r), path, tangent=False).value.stress
+    work, taylor = (np.sum(np.asarray(s) * np.asarray([1, -0.5, -0.5, 0, 0, 0]), axis=1) for s in (cell, bound))
+    assert (work < taylor).all() and work[-1] > 0.8 * taylor[-1]
+
+
+NINE = grains((3, 3, 1), 9)[:, :, 0]
+LONG = {
+    "J2, 50 steps": (50, 4e-4, lambda x: jh.J2Plasticity(ELASTIC, jh.VoceHardening(0.5 * x, 0.8, 30.0))),
+    "crystal, 20 steps": (20, 1e-3, lambda x: copper(NINE, 20.0, SlipHardening(0.2 * x, 0.1))),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("steps, size, law", LONG.values(), ids=LONG.keys())
+def test_the_adjoint_of_a_long_path(steps, size, law):
+    """Reverse mode over the whole history, with loading and unloading, against central differences to 1e-5."""
+    turn = np.concatenate([np.arange(1, steps - 5), (steps - 6) - np.arange(0, 6)])[:steps, None]
+    strain = jnp.asarray(size * turn * np.asarray([1.0, -0.3, 0.8]))
+    grid = jh.Grid((3, 3))
+
+    def loss(x, strain):
+        both = law(x)
+        if isinstance(both, jh.J2Plasticity):
+            both = jh.PhaseMixture(np.eye(3, dtype=int), {0: both, 1: jh.LinearElastic.isotropic(300.0, 0.2)})
+        path = jh.LoadPath(strain, time=jnp.arange(1.0, steps + 1))
+        v = jh.drive(grid, both, path, tangent=False, tolerance=1e-11, throw=False).value
+        return jnp.sum(v.stress[-1] * jnp.arange(1.0, 4.0)) + jnp.sum(v.dissipation)
+
+    both = jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))
+    value, (by_law, by_path) = both(1.0, strain)
+    assert np.isfinite(value)
+    d = 1e-5
+    numeric = (both(1 + d, strain)[0] - both(1 - d, strain)[0]) / (2 * d)
+    assert float(by_law) == pytest.approx(float(numeric), rel=1e-5)
+    bump = jnp.zeros_like(strain).at[steps // 2, 2].set(d * size)
+    numeric = (both(1.0, strain + bump)[0] - both(1.0, strain - bump)[0]) / (2 * d * size)
+    assert float(by_path[steps // 2, 2]) == pytest.approx(float(numeric), rel=1e-5)

@@ -27,7 +27,12 @@ for number in figures:
 
 
 def test_there_are_notebooks():
-    assert {path.stem for path in NOTEBOOKS} == {"boundaries_and_evidence", "quickstart", "real_images"}
+    assert {path.stem for path in NOTEBOOKS} == {
+        "boundaries_and_evidence",
+        "own_material",
+        "quickstart",
+        "real_images",
+    }
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

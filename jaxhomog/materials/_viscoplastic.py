@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..messages import IsotropicElasticResponse, PlasticResponse
-from ..results import InputError
+from ..results import INVALID_MATERIAL, SUCCESS, InputError
 from ..solvers import scalar_root
 from ..tensors import safe_sqrt
 from ._hardening import AbstractHardening, _above, _at_least, slope, stored_energy
@@ -47,7 +47,8 @@ class ViscoPlasticity(AbstractMaterial):
 
     Caveats:
         The dissipation of a step is (q - sigma_y(p) + sigma_y(0)) dp, with q and p at its end. The packed tangent
-        holds while dp d sigma_y / dp <= sigma_y over a step, as for every law that is concave in p.
+        holds while dp d sigma_y / dp <= sigma_y over a step, as for every law that is concave in p. A point whose
+        equation has no root (softening below a yield stress of 0) answers with the code INVALID_MATERIAL.
     """
 
     elastic: LinearElastic
@@ -187,7 +188,7 @@ class ViscoPlasticPoints(AbstractPoints):
         return jnp.where(flows, most * ratio**self.exponent, 0)
 
     def _return(self, strain, state, step):
-        """Trace, elastic trial deviator and its von Mises stress, the overstress and the plastic increment."""
+        """Trace, elastic trial deviator and its von Mises stress, overstress, plastic increment and code."""
         plastic, p = state[:-1], state[-1]
         trace, e = deviator(strain, self.dim)
         trial = e - plastic
@@ -199,10 +200,15 @@ class ViscoPlasticPoints(AbstractPoints):
         bound = jnp.minimum(size, self.drag * (size / whole) ** (1 / self.exponent))
         upper = jnp.where(size > self.threshold(p), bound, -1)
         over = scalar_root(_overstress, args, jax.lax.stop_gradient(upper))
-        return trace, trial, size, over, self.increment(over, most)
+        dp = self.increment(over, most)
+        # The true residual, against the stresses that it is the small difference of (the power magnifies rounding).
+        scale = size + over + 3 * self.mu * self.exponent * dp
+        small = jnp.abs(_overstress(over, args)) <= float(jnp.finfo(strain.dtype).eps) ** 0.75 * scale
+        code = jnp.where((over > 0) & ~small, INVALID_MATERIAL, SUCCESS).astype(jnp.int32)
+        return trace, trial, size, over, dp, code
 
     def update(self, strain, state, step: Step) -> Update:
-        trace, trial, size, over, dp = self._return(strain, state, step)
+        trace, trial, size, over, dp, code = self._return(strain, state, step)
         safe = jnp.where(size > 0, size, 1)
         p = state[-1] + dp
         elastic = (1 - 3 * self.mu * dp / safe) * trial
@@ -214,11 +220,11 @@ class ViscoPlasticPoints(AbstractPoints):
             energy = energy + stored_energy(self.hardening, p)
         dissipation = (over + self.threshold(jnp.zeros_like(p))) * dp
         state = jnp.concatenate([plastic, p[None]])
-        return Update(stress, state, energy, dissipation, jnp.zeros(p.shape, jnp.int32))
+        return Update(stress, state, energy, dissipation, code)
 
     def tangent(self, strain, state, step: Step):
         """Of the radial return: d dp / d q_trial = y / (1 + (3 G + H) y), y = d dp / d overstress."""
-        _, trial, size, over, dp = self._return(strain, state, step)
+        _, trial, size, over, dp, _ = self._return(strain, state, step)
         safe = jnp.where(size > 0, size, 1)
         g3 = 3 * self.mu
         flows = over > 0

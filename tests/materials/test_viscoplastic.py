@@ -79,6 +79,25 @@ def test_steady_flow_at_a_constant_rate(n):
         assert mises(creep) == pytest.approx(0.7 * (d / 0.1) ** (1 / n), rel=1e-9)
 
 
+@pytest.mark.parametrize("modulus", [12.0, 0.0, -5.0])
+def test_one_step_of_linear_rate(modulus):
+    """n = 1: dp = (q_trial - sigma_y) / (3 G + H + drag / (rate dt)), hardening or softening."""
+    law, dt = ViscoPlasticity(ELASTIC, LinearHardening(SY, modulus), 0.3, 1.0, 0.01), 2.5
+    stress, state, energy, dissipation = march(law, shear([0.02]), dt)
+    dp = (3**0.5 * G * 0.02 - SY) / (3 * G + modulus + 0.3 / (0.01 * dt))
+    q = 3**0.5 * G * 0.02 - 3 * G * dp
+    assert state[0, 6] == pytest.approx(dp, rel=1e-12) and mises(stress[0]) == pytest.approx(q, rel=1e-12)
+    assert dissipation[0] == pytest.approx((q - modulus * dp) * dp, rel=1e-12)
+    assert energy[0] == pytest.approx(q**2 / (6 * G) + 0.5 * modulus * dp**2, rel=1e-12)
+
+
+def test_a_step_without_an_answer_says_so():
+    """Softening to a negative yield stress leaves the equation without a root: a code, not a silent number."""
+    law = ViscoPlasticity(ELASTIC, LinearHardening(SY, -20.0), 0.01, 3.0, 1.0)
+    codes = [one_step(law, jnp.asarray(shear([x])[0]), jnp.asarray(1.0))[0].code.item() for x in (0.001, 0.02, 0.1)]
+    assert codes == [SUCCESS, SUCCESS, INVALID_MATERIAL]
+
+
 def test_creep_under_constant_stress():
     """Uniaxial stress s held: strain grows by rate (s / s0)^n t along, minus half of it across; exact in the step."""
     s, n, rate, dt, steps = 0.6, 4.0, 0.01, 0.5, 10
@@ -294,6 +313,7 @@ def test_single_precision_stays_single(law):
     """Also under a time step in double precision."""
     out = one_step(law, jnp.asarray(path(2)[-1], jnp.float32), jnp.asarray(1.0))
     assert {x.dtype for x in jax.tree.leaves(out) if x.dtype != jnp.int32} == {jnp.dtype("float32")}
+    assert out[0].code.dtype == jnp.int32 and out[0].code.item() == SUCCESS
     double = march(law, path(2)[-1:])[0][0]
     np.testing.assert_allclose(np.ravel(out[0].stress), double, rtol=0, atol=3e-5 * np.abs(double).max())
 

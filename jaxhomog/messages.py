@@ -247,18 +247,20 @@ class TensorConductionResponse(AbstractResponse):
 
 
 class PlasticResponse(AbstractResponse):
-    """sigma = lambda tr(eps) I + 2 mu eps - s (s : eps): an isotropic tangent softened along one direction.
+    """sigma = lambda tr(eps) I + 2 mu eps - w s (s : eps): an isotropic tangent softened along one direction.
 
-    The algorithmic tangent of von Mises plasticity in five or eight numbers a point instead of six or twenty-one.
+    The algorithmic tangent of von Mises plasticity in six or nine numbers a point instead of six or twenty-one.
 
     Args:
         lam: Lame's first parameter (any shape).
         mu: shear modulus (same shape).
-        flow: s (n, *shape), in-plane Mandel components, root of stress.
+        weight: w (same shape), negative where the step stiffens along s.
+        flow: s (n, *shape), in-plane Mandel components.
     """
 
     lam: Float[Array, "*shape"]
     mu: Float[Array, "*shape"]
+    weight: Float[Array, "*shape"]
     flow: Float[Array, "n *shape"]
     dim: int = eqx.field(static=True)
 
@@ -275,7 +277,7 @@ class PlasticResponse(AbstractResponse):
                 parts.append(self.flow[i] * (e if a == b else root * e))
         if not parts:
             return out
-        share = total(parts)
+        share = self.weight * total(parts)
         for i, (a, b) in enumerate(pairs):
             value = None
             for key in {(a, b), (b, a)}:
@@ -287,28 +289,29 @@ class PlasticResponse(AbstractResponse):
         return out
 
     def times(self, factor):
-        root = jnp.sqrt(jnp.asarray(factor, self.mu.dtype))
-        return PlasticResponse(self.lam * factor, self.mu * factor, self.flow * root, self.dim)
+        return PlasticResponse(self.lam * factor, self.mu * factor, self.weight * factor, self.flow, self.dim)
 
     def isotropic_part(self):
-        # Projection of s s^T on the isotropic tensors, subtracted (see AnisotropicElasticResponse).
+        # Projection of w s s^T on the isotropic tensors, subtracted (see AnisotropicElasticResponse).
         n, d = (6, 3) if self.dim == 3 else (3, 2)
         trace = total([self.flow[i] for i in range(d)])
-        sphere = trace**2 / d
-        two_mu = (total([self.flow[i] ** 2 for i in range(n)]) - sphere) / (n - 1)
+        sphere = self.weight * trace**2 / d
+        two_mu = (self.weight * total([self.flow[i] ** 2 for i in range(n)]) - sphere) / (n - 1)
         return self.lam - (sphere - two_mu) / d, self.mu - two_mu / 2
 
     def mean(self):
         n = 6 if self.dim == 3 else 3
-        soft = [_mean(self.flow[i] * self.flow[j]) for i, j in upper_triangle(n)]
+        soft = [_mean(self.weight * self.flow[i] * self.flow[j]) for i, j in upper_triangle(n)]
         base = IsotropicElasticResponse(self.lam, self.mu, self.dim).mean()
         return base - symmetric_matrix(soft, upper_triangle(n))
 
     def unit(self):
-        return PlasticResponse(jnp.ones_like(self.lam), jnp.ones_like(self.mu), jnp.zeros_like(self.flow), self.dim)
+        return PlasticResponse(
+            *(jnp.ones_like(x) for x in (self.lam, self.mu, self.weight)), jnp.zeros_like(self.flow), self.dim
+        )
 
     def valid(self):
-        finite = jnp.isfinite(self.lam) & jnp.isfinite(self.mu) & jnp.all(jnp.isfinite(self.flow), axis=0)
+        finite = jnp.isfinite(self.lam + self.mu + self.weight) & jnp.all(jnp.isfinite(self.flow), axis=0)
         return jnp.all(finite & (self.mu >= 0) & (3 * self.lam + 2 * self.mu >= 0))
 
 

@@ -71,8 +71,8 @@ assert 1.8 < errors[0] / errors[1] < 2.2
 # %% [markdown]
 # The same law as the matrix of a composite: stiff elastic discs. The cell relaxes, and its spectrum is no longer that
 # of one element. What the certificates say: no point of the cell ever gains from dissipation, power is the same on both
-# scales in every step, and the held cell loses a little more energy than the points dissipate: the scheme takes the rest,
-# which halves with the step.
+# scales in every step, and the held cell loses a little more energy than the points dissipate: the scheme takes the
+# rest, which halves with the step.
 
 # %%
 x = (np.arange(16) + 0.5) / 16 - 0.5

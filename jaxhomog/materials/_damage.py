@@ -201,8 +201,7 @@ class DamagePoints(AbstractPoints):
         # d x / d eps = C : eps / (2 x Y_0).
         along = jnp.where(grows, -fall / (2 * x * self.threshold), 0)
         if isinstance(self.moduli, IsotropicElasticResponse):
-            flow = stress * jnp.sqrt(jnp.maximum(along, 0))
-            return PlasticResponse(keep * self.moduli.lam, keep * self.moduli.mu, flow, self.dim)
+            return PlasticResponse(keep * self.moduli.lam, keep * self.moduli.mu, along, stress, self.dim)
         assert isinstance(self.moduli, AnisotropicElasticResponse)
         pairs = upper_triangle(strain.shape[0])
         rows = [keep * self.moduli.c[m] - along * stress[i] * stress[j] for m, (i, j) in enumerate(pairs)]

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..messages import IsotropicElasticResponse, PlasticResponse
-from ..results import SUCCESS, InputError
+from ..results import LOCAL_SOLVE, SUCCESS, InputError
 from ..solvers import scalar_root
 from ..tensors import safe_sqrt
 from ._hardening import AbstractHardening, slope, stored_energy
@@ -121,7 +121,7 @@ class J2Points(AbstractPoints):
         return out if self.dim == 3 else out + (a[0] + a[1]) ** 2
 
     def _return(self, strain, state):
-        """Trial quantities and the plastic increment."""
+        """Trace and deviator of the strain, trial stress, plastic strain, p, back stress, and the increment of p."""
         plastic, p, beta = self._split(state)
         trace, e = self._deviator(strain)
         trial = 2 * self.mu * (e - plastic)
@@ -129,12 +129,12 @@ class J2Points(AbstractPoints):
         # At dp = 0 the yield function of the trial state; where dp reaches `upper` no driving stress is left.
         excess = _yield(jnp.zeros_like(p), args)
         largest = _ROOT * (jnp.sqrt(self._square(trial)) + (0 if beta is None else jnp.sqrt(self._square(beta))))
-        upper = jnp.where(excess > 0, largest / (3 * self.mu), -1)
+        upper = jnp.where(excess > 0, largest / jnp.where(self.mu > 0, 3 * self.mu, 1), -1)
         dp = scalar_root(_yield, args, jax.lax.stop_gradient(upper))
-        return trace, trial, plastic, p, beta, dp
+        return trace, e, trial, plastic, p, beta, dp
 
     def update(self, strain, state, step: Step) -> Update:
-        trace, trial, plastic, p, beta, dp = self._return(strain, state)
+        trace, e, trial, plastic, p, beta, dp = self._return(strain, state)
         theta, drive = self._driving(dp, trial, beta)
         size = _ROOT * safe_sqrt(self._square(drive))
         flow = drive * (1.5 / jnp.where(size > 0, size, 1))
@@ -144,7 +144,7 @@ class J2Points(AbstractPoints):
         stress = jnp.stack([stress_dev[k] + pressure if k < self.dim else stress_dev[k] for k in range(self._n)])
         p_new = p + dp
         parts = [plastic + dp * flow, p_new[None]]
-        energy = 0.5 * bulk * trace**2 + self._square(stress_dev) / (4 * self.mu)
+        energy = 0.5 * bulk * trace**2 + self.mu * self._square(e - plastic - dp * flow)
         energy = energy + stored_energy(self.hardening, p_new)
         dissipation = self.hardening(jnp.zeros_like(p)) * dp
         if beta is not None:
@@ -156,7 +156,15 @@ class J2Points(AbstractPoints):
             energy = energy + 0.75 * square
             if k.recovery is not None:
                 dissipation = dissipation + 1.5 * k.recovery * square * dp
-        return Update(stress, jnp.concatenate(parts), energy, dissipation, jnp.zeros(p.shape, jnp.int32))
+        return Update(stress, jnp.concatenate(parts), energy, dissipation, self._code(trial, p, beta, dp))
+
+    def _code(self, trial, p, beta, dp):
+        """LOCAL_SOLVE where the step has no root: a law that softens below a flow stress of zero."""
+        trial, p, beta, dp, points = jax.lax.stop_gradient((trial, p, beta, dp, self))
+        left = jnp.abs(_yield(dp, (points, trial, p, beta)))
+        size = _ROOT * jnp.sqrt(self._square(trial))
+        lost = (dp > 0) & ~(left <= float(jnp.finfo(dp.dtype).eps) ** 0.5 * size)
+        return jnp.where(lost, LOCAL_SOLVE, SUCCESS).astype(jnp.int32)
 
     def _driving(self, dp, trial, beta):
         """Factor of recovery, and the stress whose direction is the flow's."""
@@ -170,9 +178,9 @@ class J2Points(AbstractPoints):
     def tangent(self, strain, state, step: Step):
         if not self.symmetric:
             return super().tangent(strain, state, step)
-        _, trial, _, p, beta, dp = self._return(strain, state)
+        _, _, trial, _, p, beta, dp = self._return(strain, state)
         _, drive = self._driving(dp, trial, beta)
-        size = _ROOT * jnp.sqrt(self._square(drive))
+        size = _ROOT * safe_sqrt(self._square(drive))
         safe = jnp.where(size > 0, size, 1)
         g3 = 3 * self.mu
         plastic = dp > 0
@@ -184,9 +192,11 @@ class J2Points(AbstractPoints):
         along = jnp.where(plastic, g3 / (g3 + hard) + keep - 1, 0)
         mu = self.mu * keep
         bulk = self.lam + 2 * self.mu / 3
-        # A softening law may turn the sign; the root is kept real, and the code of the solver speaks.
-        root = jnp.sqrt(jnp.maximum(2 * self.mu * along, 0)) * (_ROOT / safe)
-        return PlasticResponse(jnp.broadcast_to(bulk - 2 * mu / 3, p.shape), mu, drive * root, self.dim)
+        weight = jnp.broadcast_to(2 * self.mu * along, p.shape)
+        mu = jnp.broadcast_to(mu, p.shape)
+        return PlasticResponse(
+            jnp.broadcast_to(bulk - 2 * mu / 3, p.shape), mu, weight, drive * (_ROOT / safe), self.dim
+        )
 
 
 def _yield(dp, args):

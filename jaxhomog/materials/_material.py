@@ -23,7 +23,7 @@ class Step(NamedTuple):
     """What every point is told of a step besides its strain.
 
     Args:
-        dt: time increment (scalar, > 0).
+        dt: time increment (scalar, > 0); laws cast it to the dtype of the strain.
         temperature: at the end of the step (scalar), or None: every law is at its reference temperature.
     """
 
@@ -38,8 +38,8 @@ class Update(NamedTuple):
         stress: (n, *pts), Mandel stress or flux at the end of the step.
         state: of the same structure, shapes and dtypes as the state before.
         energy: free energy per volume at the end of the step (*pts).
-        dissipation: work turned into heat per volume in this step, sum A . d alpha with forces at its end (*pts);
-            >= 0 is the second law.
+        dissipation: work turned into heat per volume in this step (*pts): sum A . d alpha with forces at its end, or
+            the integral over the step; >= 0 is the second law.
         code: result code of every point (*pts).
     """
 

@@ -118,9 +118,8 @@ def _unified(responses: list[AbstractResponse], dim: int) -> list[AbstractRespon
 def _plastic(response, dim):
     if isinstance(response, PlasticResponse):
         return response
-    return PlasticResponse(
-        response.lam, response.mu, jnp.zeros((len(mandel_pairs(dim)), *response.mu.shape), response.mu.dtype), dim
-    )
+    none = jnp.zeros((len(mandel_pairs(dim)), *response.mu.shape), response.mu.dtype)
+    return PlasticResponse(response.lam, response.mu, jnp.zeros_like(response.mu), none, dim)
 
 
 def _matrix(response, dim, n) -> list[list[Array]]:
@@ -143,5 +142,5 @@ def _matrix(response, dim, n) -> list[list[Array]]:
         out[i][i] = out[i][i] + 2 * response.mu
         if isinstance(response, PlasticResponse):
             for j in range(n):
-                out[i][j] = out[i][j] - response.flow[i] * response.flow[j]
+                out[i][j] = out[i][j] - response.weight * response.flow[i] * response.flow[j]
     return out

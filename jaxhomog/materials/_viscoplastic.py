@@ -46,8 +46,7 @@ class ViscoPlasticity(AbstractMaterial):
         Plasticity, chapter 11.
 
     Caveats:
-        The dissipation of a step is (q - sigma_y(p) + sigma_y(0)) dp, with q and p at its end. The packed tangent
-        holds while dp d sigma_y / dp <= sigma_y over a step, as for every law that is concave in p. A point whose
+        The dissipation of a step is (q - sigma_y(p) + sigma_y(0)) dp, with q and p at its end. A point whose
         equation has no root (softening below a yield stress of 0) answers with the code INVALID_MATERIAL.
     """
 
@@ -234,9 +233,10 @@ class ViscoPlasticPoints(AbstractPoints):
         along = g3 * give / (1 + (g3 + hard) * give) - lost
         mu = self.mu * (1 - lost)
         bulk = self.lam + 2 * self.mu / 3
-        # 2 G along n n with n = trial / |trial|; a table that stiffens fast may turn the sign: the root is kept real.
-        root = safe_sqrt(2 * self.mu * along) * (2 * _ROOT * self.mu / safe)
-        return PlasticResponse(jnp.broadcast_to(bulk - 2 * mu / 3, mu.shape), mu, trial * root, self.dim)
+        # 2 G along n n with n = trial / |trial|.
+        direction = trial * (2 * _ROOT * self.mu / safe)
+        weight = jnp.broadcast_to(2 * self.mu * along, mu.shape)
+        return PlasticResponse(jnp.broadcast_to(bulk - 2 * mu / 3, mu.shape), mu, weight, direction, self.dim)
 
 
 def _points(law, hardening, drag, name, shape, dtype):

@@ -17,6 +17,7 @@ from jaxhomog.materials import (
     VoceHardening,
     prager,
 )
+from jaxhomog.results import LOCAL_SOLVE
 
 E, NU, SY = 200.0, 0.3, 0.4
 G, K = E / 2.6, E / 1.2
@@ -182,6 +183,28 @@ def test_plane_strain_is_a_solid_without_strain_along_the_third_axis(law):
     np.testing.assert_allclose(s2, s3[:, [0, 1, 5]], rtol=1e-11, atol=1e-14)
     np.testing.assert_allclose(e2, e3, rtol=1e-11)
     np.testing.assert_allclose(d2, d3, rtol=1e-9, atol=1e-16)
+
+
+def test_a_table_that_stiffens_and_a_law_that_ends():
+    """Strongly convex hardening: the tangent stiffens along the flow. Softening below zero has no root, and a code."""
+    law = J2Plasticity(ELASTIC, TabulatedHardening([0.0, 0.002, 0.01], [0.4, 0.4, 10.0]))
+    points = law.points((1, 1, 1), jnp.float64)
+    e0 = jnp.zeros((6, 1, 1, 1)).at[5].set(0.02)
+    state = points.initial((1, 1, 1), jnp.float64)
+    own = np.asarray(points.tangent(e0, state, STEP).mean())
+    stress = lambda e: points.update(e.reshape(6, 1, 1, 1), state, STEP).stress.ravel()  # noqa: E731
+    exact = np.asarray(jax.jit(jax.jacfwd(stress))(e0.ravel()))
+    np.testing.assert_allclose(own, exact, atol=1e-9 * np.linalg.norm(exact))
+    assert float(points.tangent(e0, state, STEP).weight[0, 0, 0]) < 0
+    broken = J2Plasticity(ELASTIC, LinearHardening(0.1, -20.0)).points((1, 1, 1), jnp.float64)
+    assert int(jnp.max(broken.update(e0, state, STEP).code)) == LOCAL_SOLVE
+    assert int(jnp.max(points.update(e0, state, STEP).code)) == 0
+
+
+def test_a_void_stores_nothing():
+    points = J2Plasticity(jh.LinearElastic.isotropic(0.0, 0.3), LinearHardening(SY)).points((1, 1), jnp.float64)
+    up = points.update(jnp.full((3, 1, 1), 0.01), points.initial((1, 1), jnp.float64), STEP)
+    assert not np.any(up.stress) and not np.any(up.energy) and not np.any(up.dissipation)
 
 
 def test_plane_tangent_against_differences():

@@ -306,9 +306,8 @@ class PlasticResponse(AbstractResponse):
         return base - symmetric_matrix(soft, upper_triangle(n))
 
     def unit(self):
-        return PlasticResponse(
-            *(jnp.ones_like(x) for x in (self.lam, self.mu, self.weight)), jnp.zeros_like(self.flow), self.dim
-        )
+        one = jnp.ones_like(self.mu)
+        return PlasticResponse(one, one, one, jnp.zeros_like(self.flow), self.dim)
 
     def valid(self):
         finite = jnp.isfinite(self.lam + self.mu + self.weight) & jnp.all(jnp.isfinite(self.flow), axis=0)

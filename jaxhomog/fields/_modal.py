@@ -108,15 +108,14 @@ class ModalElement(AbstractElement):
 
     def flux(self, response: AbstractResponse, stations: Stations) -> Stations:
         dim = 1 + max(k for _, k in stations[0][1])  # the arrays may be flat
-        assumed = [(w, self._assumed(g, s, dim)) for (w, g), (s, _) in zip(stations, self.stations(dim), strict=True)]
+        names = [s for s, _ in self.stations(dim)][: len(stations)]  # see `mean_only`
+        assumed = [(w, self._assumed(g, s, dim)) for (w, g), s in zip(stations, names, strict=True)]
         if isinstance(response, _gauss.PointwiseResponse):
             fluxes = _gauss.station_fluxes(self, response, assumed, dim)
         else:
             fluxes = [(w, response.flux(g)) for w, g in assumed]
-        return [
-            (w, self._conjugate(q, g, s, dim))
-            for (w, q), (_, g), (s, _) in zip(fluxes, stations, self.stations(dim), strict=True)
-        ]
+        both = zip(fluxes, stations, names, strict=True)
+        return [(w, self._conjugate(q, g, s, dim)) for (w, q), (_, g), s in both]
 
     def at_points(self, u, h, macro=None, cut=lambda x: x) -> list[Gradient]:
         """Gradients that a law sees at the integration points; `cut` selects elements on the way."""

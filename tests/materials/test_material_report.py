@@ -29,6 +29,7 @@ SLOW = {
     "thermoelastic": m.ThermoElastic(ISO, 1e-5),
     "j2": jh.J2Plasticity(ISO, m.VoceHardening(0.4, 0.8, 30.0)),
     "j2 table": jh.J2Plasticity(ISO, m.TabulatedHardening([0.0, 0.04, 1.0], [0.5, 0.7, 2.0])),
+    "j2 that stores all": jh.J2Plasticity(ISO, m.LinearHardening(0.0, 12.0)),
     "j2 prager": jh.J2Plasticity(ISO, LINEAR, jh.prager(20.0)),
     "damage exponential": m.IsotropicDamage(ISO, 1e-3, m.ExponentialSoftening(0.5)),
     "maxwell": m.GeneralizedMaxwell(ISO, [50.0, 20.0], [0.3, 2.0], [30.0, 10.0]),

@@ -1,4 +1,4 @@
-"""`certify`: was power passed faithfully between the scales?"""
+"""`certify`: was power passed faithfully between the scales, and is a law fit to pass it?"""
 
 from __future__ import annotations
 
@@ -10,17 +10,21 @@ from jax.typing import ArrayLike
 from jaxtyping import Real
 
 from ..fields import Grid
+from ..materials import AbstractMaterial
 from ..results import SUCCESS, InputError, Result, Solution
 from ..tensors import safe_norm
 from ..validity import EnergyReport, hill_mandel, hill_mandel_rates, reason_code
 from ._apply import Applied
+from ._certify_law import certify_law
+from ._certify_path import certify_path
+from ._drive import Driven
 from ._homogenize import Homogenized
 
 Field = Real[ArrayLike, "..."] | None
 
 
 def certify(
-    solution: Solution | None = None,
+    solution: Solution | AbstractMaterial | None = None,
     grid: Grid | None = None,
     *,
     stress: Field = None,
@@ -33,8 +37,10 @@ def certify(
     scheme: str | None = None,
     history: bool = False,
     tolerance: float = 1e-2,
+    steps: int = 32,
+    duration: float = 1.0,
 ) -> Solution:
-    """Audit of the energy that passes between the scales, for a solution of this library or fields of any code.
+    """Audit of the energy that passes between the scales: of a solution, of a law, or of fields of any code.
 
         <s_i : e_j> = <s_i> : <e_j>  for all pairs of load cases,   div s = 0,   e = <e> + sym grad w,   <e> = E
 
@@ -45,17 +51,27 @@ def certify(
     the fields are compared with the tensor as well. A single load (`apply`) has the pair i = i alone, which agrees
     after every step of the solver: equilibrium decides there.
 
+    **A load path**, a solution of `drive`, is judged row by row: no point with negative dissipation, Hill-Mandel in
+    rate form, a tangent that stays strongly elliptic (`validity.ellipticity`). A path that failed is judged on the
+    rows that it reached, and its verdict is False.
+
+        d >= 0,    <s : de> = <s> : <de>,    min over n of lambda_min(n . C . n) > 0
+
+    **A law** is driven around closed loops of strain at one point, see `validity.judge_material`: dissipation, balance
+    of work, energy and dissipation, work of cycles that dissipate nothing, the tangent and its symmetry.
+
     **Fields** are audited as they are, see `validity.hill_mandel`. With `scheme` and `grid`, so are the voxel fields of
     a solution: sensible for the elements "fourier" and "q1r" under their own name.
 
     Args:
-        solution: of `homogenize` or `apply`.
+        solution: of `homogenize`, `apply` or `drive`; or a law whose parameters are single numbers.
         grid: the periodic box of voxel fields; without it only powers and means of fields are audited, and noise
-            that does little work goes unseen.
+            that does little work goes unseen. With a law its number of directions counts (default: three).
         stress: (n_loads, *space, m) in Mandel components; on a grid one load may come as (*space, m).
-        strain: likewise.
+        strain: likewise. With a law: one number, the size of the largest loop (default 0.01); give the strains that
+            it is meant for, past its yield stress or threshold.
         flux: likewise with m = d, for conduction.
-        gradient: likewise.
+        gradient: likewise. With a law of conduction: one number (default 1).
         mean_up: prescribed mean stresses or fluxes (n_loads, m), NaN where free.
         mean_down: prescribed mean strains or gradients, likewise.
         weights: volumes of integration points, instead of `grid`.
@@ -63,18 +79,27 @@ def certify(
         history: the first axis is time: the rate form <s : de> = <s> : <de> over all pairs of steps.
         tolerance: of every relative number, averages relative to the field's root mean square. A tensor converged to
             1e-6 has fields right to about 1e-3.
+        steps: of a lap around the loop of a law, at least 4; twice as many are taken as well.
+        duration: of such a lap, unit of time.
 
     Returns:
         `Solution` with value `EnergyReport`: verdict, residual, pair, equilibrium, compatibility, averages, code, and
-        `reason` in words. A bad verdict is an answer, not a failure: nothing is raised. NaN is "not checked". All of
-        it goes through jit and vmap.
+        `reason` in words; of a path a `PathReport`, of a law a `MaterialReport`, with verdict, code and reason too. A
+        bad verdict is an answer, not a failure: nothing is raised. NaN is "not checked". All of it goes through jit
+        and vmap.
 
     Raises:
-        InputError: not exactly one of a solution and a pair of fields, or shapes that do not fit.
+        InputError: not exactly one of a solution, a law and a pair of fields, or shapes that do not fit; a law with
+            inadmissible parameters, by its own check.
 
     Source:
-        Hill (1963), J. Mech. Phys. Solids 11, 357-372; Mandel (1972); Nemat-Nasser & Hori (1999), section 2.4.
+        Hill (1963), J. Mech. Phys. Solids 11, 357-372; Mandel (1972); Nemat-Nasser & Hori (1999), section 2.4; Rice
+        (1976), Proc. 14th IUTAM, 207-220; Coleman & Gurtin (1967), J. Chem. Phys. 47, 597-613.
     """
+    if isinstance(solution, AbstractMaterial):
+        if any(x is not None for x in (stress, flux, mean_up, mean_down, weights, scheme)) or history:
+            raise InputError("of a law certify takes grid, strain (or gradient), steps, duration and tolerance alone")
+        return certify_law(solution, grid, strain, gradient, steps, duration, tolerance)
     given = [x for x in (stress, strain, flux, gradient) if x is not None]
     if solution is not None:
         if given or weights is not None or mean_up is not None or mean_down is not None or history:
@@ -102,8 +127,14 @@ def _answer(report: EnergyReport, result: Result | None = None) -> Solution:
 
 def _own(solution: Solution, grid: Grid | None, scheme: str | None, tolerance: float) -> Solution:
     value = solution.value
+    if isinstance(value, Driven):
+        if scheme is not None:
+            raise InputError("scheme= audits voxel fields of homogenize or apply: leave it out for a path")
+        return certify_path(solution, tolerance)
     if not isinstance(value, Homogenized | Applied):
-        raise InputError(f"certify: a solution with a {type(value).__name__}: give one of homogenize or apply")
+        raise InputError(
+            f"certify: a solution with a {type(value).__name__}: give one of homogenize or apply, or drive"
+        )
     if scheme is not None:
         if grid is None or value.fields is None:
             raise InputError("scheme= audits voxel fields: give grid=, and a solution with fields (fields=True)")

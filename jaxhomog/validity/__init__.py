@@ -1,5 +1,6 @@
 """Judgements of solutions: may a property be passed to the scale above, and was it passed faithfully?"""
 
+from ._ellipticity import ellipticity as ellipticity
 from ._grid_convergence import FEW_GRIDS as FEW_GRIDS
 from ._grid_convergence import NOT_MONOTONE as NOT_MONOTONE
 from ._grid_convergence import ONE_POSITION as ONE_POSITION
@@ -11,6 +12,22 @@ from ._grid_convergence import extrapolate as extrapolate
 from ._hill_mandel import EnergyReport as EnergyReport
 from ._hill_mandel import hill_mandel as hill_mandel
 from ._hill_mandel import hill_mandel_rates as hill_mandel_rates
+from ._material import LAW_BALANCE as LAW_BALANCE
+from ._material import LAW_CODE as LAW_CODE
+from ._material import LAW_CYCLE as LAW_CYCLE
+from ._material import LAW_DISSIPATION as LAW_DISSIPATION
+from ._material import LAW_NOT_FINITE as LAW_NOT_FINITE
+from ._material import LAW_SYMMETRY as LAW_SYMMETRY
+from ._material import LAW_TANGENT as LAW_TANGENT
+from ._material import MaterialReport as MaterialReport
+from ._material import judge_material as judge_material
+from ._path import PATH_DISSIPATION as PATH_DISSIPATION
+from ._path import PATH_ELLIPTICITY as PATH_ELLIPTICITY
+from ._path import PATH_NOTHING as PATH_NOTHING
+from ._path import PATH_POWER as PATH_POWER
+from ._path import PATH_UNFINISHED as PATH_UNFINISHED
+from ._path import PathReport as PathReport
+from ._path import judge_path as judge_path
 from ._reasons import AVERAGES as AVERAGES
 from ._reasons import COMPATIBILITY as COMPATIBILITY
 from ._reasons import ENERGY as ENERGY

@@ -19,7 +19,7 @@ _REACHABLE = {"float64": 1e-14, "float32": 1e-6}
 _DEFAULT = {"float64": 1e-6, "float32": 1e-5}
 
 
-def law_dtype(law: AbstractLaw):
+def law_dtype(law: AbstractMaterial):
     """Common floating dtype of a law's parameters (labels do not count)."""
     leaves = [x for x in jax.tree.leaves(law) if jnp.issubdtype(jnp.result_type(x), jnp.floating)]
     dtype = jnp.result_type(*leaves)

@@ -33,9 +33,9 @@ def describe_driven(
 
     Returns:
         A dictionary: curve (step from 1, time, strain and stress, or gradient and flux, energy, dissipation; the rows
-        reached, engineering Voigt), tangent (of the last of them, or null), element, hill_mandel_residual (the largest),
-        converged, result, advice, rows, steps (asked for), stats (per row), physics, shape, lengths, dtype, components,
-        phases, versions, axes. Numbers that are not finite are null.
+        reached, engineering Voigt), tangent (of the last of them, or null), element, hill_mandel_residual (the
+        largest), converged, result, advice, rows, steps (asked for), stats (per row), physics, shape, lengths, dtype,
+        components, phases, versions, axes. Numbers that are not finite are null.
     """
     value, stats = solution.value, solution.stats
     elastic = law.physics == "elasticity"

@@ -60,11 +60,11 @@ Examples
 _DRIVE = """\
 Response of a cell with plastic phases along a load path.
 
-Strain and stress are written in engineering Voigt notation, order 11 22 33 23 13 12 (2-D: 11 22 12, plane strain), shear
-strain as gamma = 2 eps. Units are yours; nothing is converted.
+Strain and stress are written in engineering Voigt notation, order 11 22 33 23 13 12 (2-D: 11 22 12, plane strain),
+shear strain as gamma = 2 eps. Units are yours; nothing is converted.
 
-The folder holds curve.csv (a row per step), result.json, and curve.png and curve.svg where matplotlib is installed. Where
-a step finds no equilibrium, the rows before it are written and the exit code is 3.
+The folder holds curve.csv (a row per step), result.json, and curve.png and curve.svg where matplotlib is installed.
+Where a step finds no equilibrium, the rows before it are written and the exit code is 3.
 
       [cell]
       image = "image.npy"           # relative to this file

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..io import one_line
+from ._screen import tidy
 
 
 def curve_csv(result: dict[str, Any]) -> str:
@@ -40,7 +41,8 @@ def curve_table(result: dict[str, Any], output: Path) -> str:
     """
     more, curve, names = result["description"], result["curve"], result["description"]["components"]
     down, up = ("strain", "stress") if more["physics"] == "elasticity" else ("gradient", "flux")
-    lines = [f"{one_line(more['image'])}: {' x '.join(map(str, more['shape']))} voxels, element {result['element']}", ""]
+    size = " x ".join(map(str, more["shape"]))
+    lines = [f"{one_line(more['image'])}: {size} voxels, element {result['element']}", ""]
     for phase in more["phases"] or []:
         name = f" ({phase['name']})" if phase["name"] else ""
         lines.append(f"  phase {phase['label']}{one_line(name)}: {100 * phase['fraction']:.2f} %")
@@ -50,7 +52,7 @@ def curve_table(result: dict[str, Any], output: Path) -> str:
         lines += ["", "  step" + "".join(f"{h:>14}" for h in heads)]
         shown = sorted({0, *(round(k * (rows - 1) / 9) for k in range(10))})
         for i in shown:
-            values = "".join(f"{_short(x):>14}" for x in (*curve[down][i], *curve[up][i]))
+            values = "".join(f"{_tidy(x, curve[key]):>14}" for key in (down, up) for x in curve[key][i])
             lines.append(f"{curve['step'][i]:>6}{values}")
         spent = sum(x or 0 for x in curve["dissipation"])
         lines += ["", f"energy {_short(curve['energy'][-1])}, dissipated {_short(spent)} (per volume)"]
@@ -62,6 +64,10 @@ def curve_table(result: dict[str, Any], output: Path) -> str:
     if not result["converged"]:
         lines.append(f"NOT CONVERGED: {result['result']} after {rows} of {more['steps']} steps")
     return "\n".join([*lines, f"written: {one_line(output)}", ""])
+
+
+def _tidy(x: float | None, rows: list[list[float | None]]) -> str:
+    return "unknown" if x is None else tidy(x, [[v or 0.0 for v in row] for row in rows])
 
 
 def _short(x: float | None) -> str:

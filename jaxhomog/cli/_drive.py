@@ -77,18 +77,19 @@ def _solve(cell: Cell, path: LoadPath, problem: Problem, progress: Progress) -> 
     settings = {key: value for key, value in settings.items() if value is not None}
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always", UserWarning)
-        solution = drive(
-            cell.grid,
-            cell.law,
-            path,
-            boundary=problem.boundary if isinstance(problem.boundary, str) else tuple(problem.boundary),
-            element=problem.element,
-            tolerance=problem.tolerance,
-            max_iterations=problem.max_iterations,
-            throw=False,
-            **settings,
-        )
-    for warning in said:
-        if warning.category is UserWarning:
-            progress.warn(str(warning.message))
-    return solution
+        try:
+            return drive(
+                cell.grid,
+                cell.law,
+                path,
+                boundary=problem.boundary if isinstance(problem.boundary, str) else tuple(problem.boundary),
+                element=problem.element,
+                tolerance=problem.tolerance,
+                max_iterations=problem.max_iterations,
+                throw=False,
+                **settings,
+            )
+        finally:
+            for warning in said:
+                if warning.category is UserWarning:
+                    progress.warn(str(warning.message))

@@ -108,14 +108,16 @@ class ModalElement(AbstractElement):
 
     def flux(self, response: AbstractResponse, stations: Stations) -> Stations:
         dim = 1 + max(k for _, k in stations[0][1])  # the arrays may be flat
-        assumed = [(w, self._assumed(g, s, dim)) for (w, g), (s, _) in zip(stations, self.stations(dim), strict=True)]
+        pointwise = isinstance(response, _gauss.PointwiseResponse)
+        # `mean_only` gives the first station alone: without points that differ, no station hears of the others.
+        own = self.stations(dim) if pointwise else self.stations(dim)[: len(stations)]
+        assumed = [(w, self._assumed(g, s, dim)) for (w, g), (s, _) in zip(stations, own, strict=True)]
         if isinstance(response, _gauss.PointwiseResponse):
             fluxes = _gauss.station_fluxes(self, response, assumed, dim)
         else:
             fluxes = [(w, response.flux(g)) for w, g in assumed]
         return [
-            (w, self._conjugate(q, g, s, dim))
-            for (w, q), (_, g), (s, _) in zip(fluxes, stations, self.stations(dim), strict=True)
+            (w, self._conjugate(q, g, s, dim)) for (w, q), (_, g), (s, _) in zip(fluxes, stations, own, strict=True)
         ]
 
     def at_points(self, u, h, macro=None, cut=lambda x: x) -> list[Gradient]:

@@ -21,6 +21,8 @@ Effective properties of voxel images, with evidence.
       a generated example from end to end; look at jaxhomog-demo/report.html
   jaxhomog homogenize image.npy --phase 0:young=1,poisson=0.3 --phase 1:young=10,poisson=0.2
       effective stiffness of a labelled image
+  jaxhomog drive problem.toml
+      stress, energy and dissipation of a cell that yields, along a load path
   jaxhomog homogenize --help
       all options, with examples"""
 
@@ -54,6 +56,39 @@ Examples
       poisson = 0.2
       [solver]
       tolerance = 1e-6"""
+
+_DRIVE = """\
+Response of a cell with plastic phases along a load path.
+
+Strain and stress are written in engineering Voigt notation, order 11 22 33 23 13 12 (2-D: 11 22 12, plane strain),
+shear strain as gamma = 2 eps. Units are yours; nothing is converted.
+
+The folder holds curve.csv (a row per step), result.json, and curve.png and curve.svg where matplotlib is installed.
+Where a step finds no equilibrium, the rows before it are written and the exit code is 3.
+
+      [cell]
+      image = "image.npy"           # relative to this file
+      [phases.0]
+      young = 100.0
+      poisson = 0.3
+      [phases.0.hardening]
+      kind = "voce"                 # yield_stress, saturation_stress, rate
+      yield_stress = 0.5            # or "linear": yield_stress, modulus
+      saturation_stress = 0.8       # or "table": plastic_strain = [0, ...], yield_stress = [...]
+      rate = 30.0
+      [phases.0.kinematic]          # a back stress, if any: modulus, and recovery (Armstrong-Frederick)
+      modulus = 10.0
+      [phases.1]                    # a phase without hardening stays linear
+      young = 300.0
+      poisson = 0.2
+      [load]
+      strain = [0.02, 0, 0]         # one row: the end of a straight line of so many steps
+      steps = 20                    # or rows [[..], [..]], one per step, without steps
+      stress = [0, 0, 0]            # stretched along 1, free along 2: true below where the stress counts
+      stress_controlled = [false, true, true]
+      time = 1.0                    # optional, at the end (without steps: of every step)
+      [solver]
+      tolerance = 1e-6              # element, boundary, precision, max_iterations, max_newton, max_cuts"""
 
 _END = """\
 Exit codes: 0 done, 2 bad input (one line says what and the remedy), 3 not converged, 130 interrupted.
@@ -100,9 +135,33 @@ def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
     top = _Parser(prog="jaxhomog", description=_TOP, epilog=_END)
     top.add_argument("--version", action="store_true", help="print the version and stop")
-    verbs = top.add_subparsers(dest="verb", metavar="{homogenize,demo}")
+    verbs = top.add_subparsers(dest="verb", metavar="{homogenize,drive,demo}")
     run = verbs.add_parser("homogenize", help="effective property of an image", description=_HOMOGENIZE, epilog=_END)
     run.add_argument("image", metavar="IMAGE | problem.toml", help="a voxel image, or a problem file")
+    _cell_options(run)
+    solve = _solve_options(run, "q1 (default), q1r, fourier, or fv (conduction)", "relative error left in the tensor")
+    solve.add_argument("--field-tolerance", type=_number, metavar="TOL", help="the same for the fields")
+    solve.add_argument("--residual-tolerance", type=_number, metavar="TOL", help="the classical rule instead")
+    load = run.add_argument_group("the load behind the fields (default: direction 1 stretched, or a gradient along it)")
+    for name, what in (("strain", "engineering Voigt"), ("stress", "Voigt"), ("gradient", ""), ("flux", "")):
+        load.add_argument(f"--{name}", type=_reader(numbers, f"--{name}"), metavar="N,N,...",
+                          help=f"macroscopic {name}{', ' if what else ''}{what}")  # fmt: skip
+    _field_options(_output_options(run))
+    path = verbs.add_parser("drive", help="a load path through a cell that yields", description=_DRIVE, epilog=_END)
+    path.add_argument("image", metavar="problem.toml", help="a problem file with [load]")
+    _cell_options(path)
+    _solve_options(path, "q1r (default with plastic phases), q1bar (voids), or q1", "relative stress out of balance")
+    _output_options(path).add_argument("--no-plot", action="store_true", help="draw no curve")
+    demo = verbs.add_parser(
+        "demo", help="a generated example from end to end", epilog=_END,
+        description="A random composite of overlapping stiff spheres, generated, homogenized and reported.",
+    )  # fmt: skip
+    demo.add_argument("--size", type=int, default=32, metavar="N", help="voxels along each axis (default 32)")
+    _field_options(_output_options(demo))
+    return top
+
+
+def _cell_options(run: argparse.ArgumentParser) -> None:
     cell = run.add_argument_group("the cell")
     cell.add_argument("--phase", dest="phases", nargs="+", action="extend", metavar="LABEL:KEY=VALUE,...",
                       help="properties of a label: young,poisson | c11,c12,c44 (cubic) | stiffness (21 or 36 Voigt"
@@ -121,37 +180,31 @@ def parser() -> argparse.ArgumentParser:
     cell.add_argument("--array", metavar="NAME", help="array of a .npz or .vti file")
     cell.add_argument("--shape", type=_reader(integers, "--shape"), metavar="NXxNYxNZ", help="shape of a .raw file")
     cell.add_argument("--dtype", metavar="TYPE", help="element type of a .raw file, e.g. uint8 or '>u2'")
+
+
+def _solve_options(run: argparse.ArgumentParser, elements: str, accuracy: str) -> argparse._ArgumentGroup:
     solve = run.add_argument_group("the solution")
-    solve.add_argument("--element", metavar="NAME", help="q1 (default), q1r, fourier, or fv (conduction)")
+    solve.add_argument("--element", metavar="NAME", help=elements)
     solve.add_argument("--boundary", type=_names, metavar="NAME",
                        help="periodic (default), affine, uniform_traction, uniform_mixed; A,B,C: by axis")  # fmt: skip
     solve.add_argument("--tolerance", type=_number, metavar="TOL",
-                       help="relative error left in the tensor (default 1e-6; float32: 1e-5)")  # fmt: skip
-    solve.add_argument("--field-tolerance", type=_number, metavar="TOL", help="the same for the fields")
-    solve.add_argument("--residual-tolerance", type=_number, metavar="TOL", help="the classical rule instead")
-    solve.add_argument("--max-iterations", type=int, metavar="N", help="cap of iterations per load case")
+                       help=f"{accuracy} (default 1e-6; float32: 1e-5)")  # fmt: skip
+    solve.add_argument("--max-iterations", type=int, metavar="N", help="cap of iterations per linear solve")
     solve.add_argument("--precision", metavar="float32|float64", help="default float64")
-    load = run.add_argument_group("the load behind the fields (default: direction 1 stretched, or a gradient along it)")
-    for name, what in (("strain", "engineering Voigt"), ("stress", "Voigt"), ("gradient", ""), ("flux", "")):
-        load.add_argument(f"--{name}", type=_reader(numbers, f"--{name}"), metavar="N,N,...",
-                          help=f"macroscopic {name}{', ' if what else ''}{what}")  # fmt: skip
-    _output_options(run)
-    demo = verbs.add_parser(
-        "demo", help="a generated example from end to end", epilog=_END,
-        description="A random composite of overlapping stiff spheres, generated, homogenized and reported.",
-    )  # fmt: skip
-    demo.add_argument("--size", type=int, default=32, metavar="N", help="voxels along each axis (default 32)")
-    _output_options(demo)
-    return top
+    return solve
 
 
-def _output_options(run: argparse.ArgumentParser) -> None:
+def _output_options(run: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     out = run.add_argument_group("the output")
     out.add_argument("--output", type=Path, metavar="DIR", help="folder to write (default ./<stem>-jaxhomog)")
     out.add_argument("--json", action="store_true", help="print result.json, and nothing else, on standard output")
+    out.add_argument("--no-cache", action="store_true", help="do not keep compiled programs for the next run")
+    return out
+
+
+def _field_options(out: argparse._ArgumentGroup) -> None:
     out.add_argument("--fields", default="vti", metavar="vti|h5|none", help="file of the fields (default vti)")
     out.add_argument("--no-report", action="store_true", help="write no report.html")
-    out.add_argument("--no-cache", action="store_true", help="do not keep compiled programs for the next run")
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -170,12 +223,12 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         near = difflib.get_close_matches(rest[0].partition("=")[0], known, 1, 0.5)
         hint = f"did you mean {near[0]}?" if near and rest[0].startswith("-") else "see --help"
         raise InputError(one_line(f"unknown argument {rest[0][:80]!r}: {hint}"))
-    if options.verb == "homogenize":
+    if options.verb in ("homogenize", "drive"):
         if options.phases is not None:
             options.phases = _phases(options.phases)
         if options.threshold is not None:
             options.threshold = numbers("--threshold", options.threshold)
-    if options.verb and options.fields not in ("vti", "h5", "none"):
+    if options.verb in ("homogenize", "demo") and options.fields not in ("vti", "h5", "none"):
         raise InputError(one_line(f"--fields {options.fields[:40]!r} is unknown: choose vti, h5 or none"))
     return options
 

@@ -10,6 +10,7 @@ from .. import Grid
 from ..io import ImageData, free_memory, read_image
 from ..materials import PhaseMixture
 from ..results import InputError
+from ._flow import flowing
 from ._phases import phase_law, physics_of
 from ._problem import Problem
 from ._progress import Progress
@@ -94,6 +95,7 @@ def build_cell(problem: Problem, image: ImageData, progress: Progress) -> Cell:
     dim, dtype = labels.ndim, np.dtype(problem.precision)
     rotation = image.rotation
     laws = {k: phase_law(k, v, dim, dtype, rotation) for k, v in sorted(problem.phases.items())}
+    laws = {k: flowing(k, law, problem.flow[k], dtype) if k in problem.flow else law for k, law in laws.items()}
     if rotation is not None and not any({"c11", "stiffness"} & set(problem.phases[k]) for k in present):
         progress.warn("no phase is a crystal (c11,c12,c44 or stiffness): the orientations in the file are not used")
     laws = {k: law for k, law in laws.items() if k in present}

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from ..results import InputError
 from ._arguments import parse, parser
 from ._cache import jax_settings
-from ._problem import Problem
+from ._drive import run_drive
+from ._problem import Problem, problem_of
 from ._progress import Progress, put
-from ._run import NotConverged, problem_of, run
+from ._run import NotConverged, run
 
 DONE, INTERNAL, BAD_INPUT, NOT_CONVERGED, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -70,7 +71,7 @@ def _main(words: list[str]) -> int:
         return DONE
     problem = Problem() if options.verb == "demo" else problem_of(options)
     with jax_settings(problem.precision, not options.no_cache):
-        return run(options, problem, Progress(), words)
+        return (run_drive if options.verb == "drive" else run)(options, problem, Progress(), words)
 
 
 def _for_options(message: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..results import InputError
 
-OURS = ("result.json", "report.html", "fields.vti", "fields.h5")
+OURS = ("result.json", "report.html", "fields.vti", "fields.h5", "curve.csv", "curve.png", "curve.svg")
 
 
 def check_output(path: Path) -> None:

@@ -2,39 +2,52 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
-import difflib
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..io import one_line
 from ..results import InputError
+from ._flow import FLOW_KEYS, read_flow
+from ._load import Load, read_load
 from ._phases import PHASE_KEYS, phase_values
+from ._tables import integer_of, known, mapping, table_of, text_of
 from ._values import crop_ranges, integers, numbers
 
 _TABLES = ("cell", "physics", "phases", "load", "solver")
 _CELL = ("image", "lengths", "voxel_size", "threshold", "crop", "coarsen", "dataset", "array", "shape", "dtype")
-_SOLVER = (
-    "element", "boundary", "tolerance", "field_tolerance", "residual_tolerance", "max_iterations", "precision",
+_SOLVER = ("element", "boundary", "tolerance", "max_iterations", "precision")
+# Settings that one verb alone has.
+_OF = {"homogenize": ("field_tolerance", "residual_tolerance"), "drive": ("max_newton", "max_cuts")}
+# What options of the command line may put in place of the file's.
+_OWN = (
+    "phases", "threshold", "crop", "coarsen", "voxel_size", "lengths", "dataset", "array", "shape", "dtype", *_SOLVER,
+    *_OF["homogenize"],
 )  # fmt: skip
 
 
 @dataclass
 class Problem:
-    """A cell, its phases, a load for the fields, and how to solve.
+    """A cell, its phases, a load, and how to solve.
 
     Args:
         stem: name that the output folder takes by default.
         image: path of the voxel image.
         phases: label -> {parameter: numbers}.
+        flow: label -> tables of plastic flow (`drive`).
+        element: None is the verb's own choice.
+        load: of `homogenize`: the one behind the fields.
+        path: of `drive`: step by step.
     """
 
     stem: str = ""
     image: Path | None = None
     phases: dict[int, dict[str, Any]] = field(default_factory=dict)
+    flow: dict[int, dict[str, Any]] = field(default_factory=dict)
     names: dict[int, str] = field(default_factory=dict)
     physics: str | None = None
     lengths: list[float] | None = None
@@ -46,22 +59,39 @@ class Problem:
     array: str | None = None
     shape: list[int] | None = None
     dtype: str | None = None
-    element: str = "q1"
+    element: str | None = None
     boundary: str | list[str] = "periodic"
     tolerance: float | None = None
     field_tolerance: float | None = None
     residual_tolerance: float | None = None
     max_iterations: int = 2000
+    max_newton: int | None = None
+    max_cuts: int | None = None
     precision: str = "float64"
     load: tuple[str, list[float]] | None = None
+    path: Load | None = None
     notes: list[str] = field(default_factory=list)
 
 
-def read_problem(path: Path) -> Problem:
+def problem_of(options: argparse.Namespace) -> Problem:
+    """The problem that the options of `homogenize` or `drive` describe."""
+    path = Path(options.image)
+    if path.suffix.lower() == ".toml":
+        problem = read_problem(path, options.verb)
+    elif options.verb == "drive":
+        raise InputError(one_line(f"{path} is no problem file: drive takes its [load] from a .toml, see drive --help"))
+    else:
+        stem = path.name.split(".")[0] if path.name.lower().endswith(".nii.gz") else path.stem
+        problem = Problem(stem=stem, image=path)
+    return override(problem, {key: getattr(options, key, None) for key in _OWN})
+
+
+def read_problem(path: Path, verb: str = "homogenize") -> Problem:
     """A `problem.toml`.
 
     Args:
         path: the file; paths in it are relative to its folder.
+        verb: who asks, "homogenize" or "drive".
 
     Raises:
         InputError: one line that names the file, the key and the remedy.
@@ -77,18 +107,18 @@ def read_problem(path: Path) -> Problem:
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise InputError(f"{path}: is no valid TOML ({reason}): correct it") from None
     try:
-        return _problem(path, table)
+        return _problem(path, table, verb)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
 
-def _problem(path: Path, table: dict[str, Any]) -> Problem:
+def _problem(path: Path, table: dict[str, Any], verb: str) -> Problem:
     known("", table, _TABLES)
     problem = Problem(stem=path.stem)
-    cell = _table(table, "cell", _CELL)
+    cell = table_of(table, "cell", _CELL)
     if "image" not in cell:
         raise InputError('[cell] has no image: add image = "FILE"')
-    problem.image = path.parent / _text("cell.image", cell["image"])
+    problem.image = path.parent / text_of("cell.image", cell["image"])
     for key in ("lengths", "voxel_size", "threshold"):
         if key in cell:
             setattr(problem, key, numbers(f"cell.{key}", cell[key]))
@@ -99,30 +129,35 @@ def _problem(path: Path, table: dict[str, Any]) -> Problem:
             setattr(problem, key, integers(f"cell.{key}", cell[key]))
     for key in ("dataset", "array", "dtype"):
         if key in cell:
-            setattr(problem, key, _text(f"cell.{key}", cell[key]))
-    physics = _table(table, "physics", ("kind",))
+            setattr(problem, key, text_of(f"cell.{key}", cell[key]))
+    physics = table_of(table, "physics", ("kind",))
     if "kind" in physics:
         kind = physics["kind"]
         if kind not in ("elasticity", "conduction"):
             raise InputError(f"physics.kind is {kind!r}: choose 'elasticity' or 'conduction'")
         problem.physics = kind
-    for label, values in _mapping("phases", table.get("phases", {})).items():
-        _phase(problem, label, values)
-    if "load" in table:
+    for label, values in mapping("phases", table.get("phases", {})).items():
+        _phase(problem, label, values, verb)
+    if verb == "drive":
+        if "load" not in table:
+            raise InputError("no [load], which drive follows: add one with strain or stress, or use homogenize")
+        problem.path = read_load(mapping("load", table["load"]))
+    elif "load" in table:
         problem.notes.append("[load] belongs to `drive`: `homogenize` does not use it")
-    for key, value in _table(table, "solver", _SOLVER).items():
-        if key == "max_iterations":
-            if isinstance(value, bool) or not isinstance(value, int):
-                raise InputError(f"solver.max_iterations is {value!r}: give an integer")
+    for key, value in table_of(table, "solver", (*_SOLVER, *(key for keys in _OF.values() for key in keys))).items():
+        if key not in (*_SOLVER, *_OF[verb]):
+            raise InputError(f"solver.{key} is no setting of {verb}: leave it out")
+        if key.startswith("max_"):
+            value = integer_of(f"solver.{key}", value)
         elif key.endswith("tolerance"):
             (value,) = numbers(f"solver.{key}", value, 1)
         else:
-            value = _text(f"solver.{key}", value)
+            value = text_of(f"solver.{key}", value)
         setattr(problem, key, value)
     return problem
 
 
-def _phase(problem: Problem, text: str, values: Any) -> None:
+def _phase(problem: Problem, text: str, values: Any, verb: str) -> None:
     name = f"phases.{text}"
     try:
         label = int(text)
@@ -130,23 +165,16 @@ def _phase(problem: Problem, text: str, values: Any) -> None:
         raise InputError(f"[{name}]: a phase is called by its integer label in the image") from None
     if label in problem.phases:
         raise InputError(f"[{name}]: label {label} is given twice")
-    values = dict(_mapping(name, values))
-    known(name, values, (*PHASE_KEYS, "hardening", "name"))
-    if values.pop("hardening", None) is not None:
-        problem.notes.append(f"[{name}.hardening] belongs to `drive`: `homogenize` is linear and does not use it")
+    values = dict(mapping(name, values))
+    known(name, values, (*PHASE_KEYS, *FLOW_KEYS, "name"))
+    flow = {key: values.pop(key) for key in FLOW_KEYS if key in values}
+    if flow and verb != "drive":
+        raise InputError(f"[{name}.{next(iter(flow))}] is not linear: use `jaxhomog drive`, or leave it out")
+    if flow:
+        problem.flow[label] = read_flow(name, flow)
     if "name" in values:
-        problem.names[label] = one_line(_text(f"{name}.name", values.pop("name")))
+        problem.names[label] = one_line(text_of(f"{name}.name", values.pop("name")))
     problem.phases[label] = phase_values(name, values)
-
-
-def known(table: str, given: Mapping[str, Any], keys: Iterable[str]) -> None:
-    """Refuse an unknown key and name the nearest known one."""
-    keys = list(keys)
-    for key in given:
-        if key not in keys:
-            near = difflib.get_close_matches(str(key), keys, 1, 0.5)
-            hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(keys)}"
-            raise InputError(one_line(f"unknown key {key!r}{f' in [{table}]' if table else ''}: {hint}"))
 
 
 def override(problem: Problem, options: Mapping[str, Any]) -> Problem:
@@ -158,21 +186,3 @@ def override(problem: Problem, options: Mapping[str, Any]) -> Problem:
         if one in given and other not in given:
             given[other] = None
     return dataclasses.replace(problem, **given)
-
-
-def _table(table, name, keys) -> dict[str, Any]:
-    values = _mapping(name, table.get(name, {}))
-    known(name, values, keys)
-    return values
-
-
-def _mapping(name: str, value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise InputError(f"{name} is {one_line(repr(value))[:60]}, not a table: write [{name}]")
-    return value
-
-
-def _text(name: str, value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise InputError(one_line(f"{name} is {value!r}: give a text in quotes"))
-    return value

@@ -19,35 +19,14 @@ from ..results import InputError
 from ..tensors import from_voigt, to_voigt
 from ._cell import Cell, build_cell, load_cell
 from ._output import check_output, output_folder
-from ._problem import Problem, override, read_problem
+from ._problem import Problem
 from ._progress import Progress
 from ._screen import show, table
 
-_OWN = (
-    "phases", "threshold", "crop", "coarsen", "voxel_size", "lengths", "dataset", "array", "shape", "dtype", "element",
-    "boundary", "tolerance", "field_tolerance", "residual_tolerance", "max_iterations", "precision",
-)  # fmt: skip
 # What result.json has at its top; everything else that is known goes into its `description`.
 _RESULT = (
     "effective", "hill_mandel_residual", "iterations", "residual", "bounds", "converged", "result", "versions", "axes",
 )  # fmt: skip
-
-
-def problem_of(options: argparse.Namespace) -> Problem:
-    """The problem that the options of `homogenize` describe."""
-    path = Path(options.image)
-    if path.suffix.lower() == ".toml":
-        problem = read_problem(path)
-    else:
-        stem = path.name.split(".")[0] if path.name.lower().endswith(".nii.gz") else path.stem
-        problem = Problem(stem=stem, image=path)
-    problem = override(problem, {key: getattr(options, key) for key in _OWN})
-    loads = [(name, getattr(options, name)) for name in ("strain", "stress", "gradient", "flux")]
-    loads = [(name, values) for name, values in loads if values is not None]
-    if len(loads) > 1:
-        raise InputError(f"--{loads[0][0]} and --{loads[1][0]} are both given: give one load")
-    problem.load = loads[0] if loads else None
-    return problem
 
 
 def demo_cell(options: argparse.Namespace, progress: Progress) -> tuple[Problem, Cell]:
@@ -76,9 +55,11 @@ def run(options: argparse.Namespace, problem: Problem, progress: Progress, argv:
     check_output(output)
     for note in problem.notes:
         progress.warn(note)
+    problem.element = problem.element or "q1"
     if options.verb == "demo":
         problem, cell = demo_cell(options, progress)
     else:
+        problem.load = _load_given(options)
         cell = load_cell(problem, progress)
     load = _load(problem, cell.grid.dim, cell.law.physics)  # a bad load is refused before anything is compiled
     progress.say(f"solving {' x '.join(map(str, cell.grid.shape))} voxels (the first run of a size compiles)")
@@ -130,6 +111,15 @@ def run(options: argparse.Namespace, problem: Problem, progress: Progress, argv:
 
 class NotConverged(RuntimeError):
     """The run has written its result, and the result is that there is none."""
+
+
+def _load_given(options: argparse.Namespace) -> tuple[str, list[float]] | None:
+    """The one load among the options."""
+    loads = [(name, getattr(options, name)) for name in ("strain", "stress", "gradient", "flux")]
+    loads = [(name, values) for name, values in loads if values is not None]
+    if len(loads) > 1:
+        raise InputError(f"--{loads[0][0]} and --{loads[1][0]} are both given: give one load")
+    return loads[0] if loads else None
 
 
 def _load(problem: Problem, dim: int, physics: str) -> tuple[str, list[float]]:

@@ -1,4 +1,4 @@
-"""Figures of a result as PNG bytes. matplotlib is imported here only, and only when a figure is drawn."""
+"""Figures of a result as bytes. matplotlib is imported here only, and only when a figure is drawn."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ _STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "savefig.facecolor": "white",
+    "svg.hashsalt": "jaxhomog",
 }
 _BLUE, _LIGHT, _RED = "#2b6cb0", "#cfe0f2", "#c0392b"
 # Distinguishable without colour vision (P. Tol's "light" scheme); further labels take a continuous map.
@@ -32,8 +33,8 @@ def have_matplotlib() -> bool:
     return True
 
 
-def _figure(size: tuple[float, float], draw: Callable[[Any], None]) -> bytes:
-    """A figure drawn without any window or global state, as PNG."""
+def _figure(size: tuple[float, float], draw: Callable[[Any], None], form: str = "png") -> bytes:
+    """A figure drawn without any window or global state, as PNG or SVG."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -43,7 +44,7 @@ def _figure(size: tuple[float, float], draw: Callable[[Any], None]) -> bytes:
         FigureCanvasAgg(figure)
         draw(figure)
         out = io.BytesIO()
-        figure.savefig(out, format="png", dpi=110, metadata={"Software": None})
+        figure.savefig(out, format=form, dpi=110, metadata={"Software" if form == "png" else "Date": None})
     return out.getvalue()
 
 

@@ -59,11 +59,11 @@ def test_a_problem_file_says_the_same_and_its_paths_are_its_own(cli, image, resu
     Path("sub/problem.toml").write_text(
         '[cell]\nimage = "cell.npy"\nlengths = [6.0, 5.0]\n[physics]\nkind = "elasticity"\n'
         "[phases.0]\nyoung = 1\npoisson = 0.3\n[phases.1]\nyoung = 10\npoisson = 0.2\nname = 'fibre'\n"
-        "[phases.1.hardening]\nyield_stress = 1\n[solver]\ntolerance = 1e-6\n"
+        "[load]\nstrain = [1, 0, 0]\n[solver]\ntolerance = 1e-6\n"
     )
     call = cli("homogenize", "sub/problem.toml", *QUICK)
     assert call.code == 0, call.err
-    assert "hardening" in call.err
+    assert "[load] belongs to `drive`" in call.err
     found = result(Path("problem-jaxhomog/result.json"))
     np.testing.assert_allclose(found["effective"], _expected(image), rtol=1e-9, atol=1e-9)
     assert found["description"]["phases"][1]["name"] == "fibre"
@@ -223,8 +223,9 @@ def test_the_report_loads_nothing_and_escapes_names(cli, image):
 
 
 def test_help_teaches(cli):
-    for words in ((), ("--help",), ("homogenize", "--help"), ("demo", "--help")):
+    for words in ((), ("--help",), ("homogenize", "--help"), ("drive", "--help"), ("demo", "--help")):
         call = cli(*words)
-        assert call.code == 0 and "homogenize" in call.out + call.err
+        assert call.code == 0 and "jaxhomog" in call.out + call.err
     assert "--phase 0:young=1,poisson=0.3" in cli("homogenize", "--help").out
     assert "[phases.0]" in cli("homogenize", "--help").out
+    assert "[phases.0.hardening]" in cli("drive", "--help").out

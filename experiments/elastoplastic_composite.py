@@ -103,8 +103,8 @@ def curve():
     print("  spread of the answers / % " + "".join(f"{d:8.2f}" for d in spread))
     off = 100 * np.abs(all_ / read - 1)
     print(
-        f"  at 0.003: the answers are off the published point by {off[:, 2].min():.1f} to {off[:, 2].max():.1f} %,"
-        f" which agree within {spread[2]:.2f} %"
+        f"  at 0.003: the published point is off the answers by {off[:, 2].min():.1f} to {off[:, 2].max():.1f} %,"
+        f" and they agree within {spread[2]:.2f} %"
     )
 
 

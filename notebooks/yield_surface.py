@@ -129,9 +129,10 @@ assert asymmetry < 1e-6 and np.abs(stress[:, 2]).max() < 1e-6
 # ## The strip
 #
 # Free flow in plane strain is shear in the plane, and costs $|\sigma_{11} - \sigma_{22}| = 2\sigma_y/\sqrt 3$ whatever
-# the mean stress in the plane: a strip. Radial strain paths stay inside it, for they force a change of volume
-# on a matrix that flows at constant volume. The strip itself is reached when one stress is held and the other strain
-# driven: mixed control. Without hardening, at two values of the stress that is held:
+# the mean stress in the plane: a strip. Radial strain paths of a homogeneous cell touch it in pure shear only, for
+# the others force a change of volume, or flow out of the plane, on a matrix that flows at constant volume. The strip
+# itself is reached when one stress is held and the other strain driven: mixed control. Without hardening, at two
+# values of the stress that is held:
 
 
 # %%
@@ -157,7 +158,8 @@ assert np.abs(width[:2] / strip - 1).max() < 1e-4
 # The composite is no stronger than its matrix, and that is a theorem, not an accident. A uniform stress on the strip
 # is admissible, so the limit is not lower; a straight band of matrix at 45 degrees runs between the discs (their
 # radius, 0.3, is below $\sqrt 2/4$), and sliding on it costs just as much, so the limit is not higher.
-# The points of the radial paths tell more: with the volume forced to change, the discs do count.
+# The points of the radial paths tell more: with the volume forced to change, the discs do count. (Hardening moves them
+# past the strip: in the homogeneous cell by the factor $(\sigma_y + Hp)/\sigma_y$ in pure shear.)
 
 # %%
 assert np.abs(width[2:] / strip - 1).max() < 1e-3
@@ -166,6 +168,7 @@ gain = found["composite"]["size"] / found["homogeneous"]["size"]
 print("composite / homogeneous, length of the yield point:", np.round(gain, 3))
 inside = [np.abs(found[name]["stress"][:, 0] - found[name]["stress"][:, 1]).max() / strip for name in found]
 print("largest |stress 11 - 22| of the radial yield points / strip:", np.round(inside, 4))
+assert abs(inside[0] - (1 + parameters["hardening"] * OFFSET / parameters["yield_stress"])) < 1e-6
 
 # %% [markdown]
 # ## Tangents
@@ -195,7 +198,9 @@ along = np.einsum("i,ktij,j->kt", unit, np.asarray(shear.value.tangent), unit)
 mu, H = parameters["young"] / (2 * (1 + NU)), parameters["hardening"]
 difference = float(unit @ (shear.value.stress[2, -1] - shear.value.stress[3, -1])) / (2 * step)
 print(f"homogeneous: {along[0, 0]:.3f} elastic, {along[0, -1]:.6f} flowing; exact {2 * mu * H / (3 * mu + H):.6f}")
-print(f"composite:   {along[1, 0]:.3f} at first, {along[1, -1]:.6f} at the end; by a difference {difference:.6f}")
+print(
+    f"composite:   {along[1, 0]:.3f} at the first step, {along[1, -1]:.6f} at the last; a difference {difference:.6f}"
+)
 assert abs(along[0, -1] / (2 * mu * H / (3 * mu + H)) - 1) < 1e-6
 assert abs(along[1, -1] / difference - 1) < 1e-4
 
@@ -243,7 +248,7 @@ for name, marker in (("homogeneous", "o"), ("composite", "s")):
     points = found[name]["stress"][:, :2]
     left.plot(*np.concatenate([points, -points]).T, marker, ms=4, label=name)
 for path in found["composite"]["curve"]:
-    left.plot(path[:, 0], path[:, 1], color="C1", lw=0.5, alpha=0.5)
+    left.plot(*np.concatenate([np.zeros((1, 2)), path[:, :2]]).T, color="C1", lw=0.5, alpha=0.5)
 left.set(xlabel="stress 11", ylabel="stress 22", aspect="equal", xlim=limits, ylim=limits, title="0.2 % dissipated")
 left.legend(fontsize=8)
 for key, value in share.items():

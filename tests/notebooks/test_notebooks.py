@@ -27,12 +27,8 @@ for number in figures:
 
 
 def test_there_are_notebooks():
-    assert {path.stem for path in NOTEBOOKS} == {
-        "boundaries_and_evidence",
-        "own_material",
-        "quickstart",
-        "real_images",
-    }
+    names = {"boundaries_and_evidence", "own_material", "quickstart", "real_images", "yield_surface"}
+    assert {path.stem for path in NOTEBOOKS} == names
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

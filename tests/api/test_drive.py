@@ -163,6 +163,7 @@ def test_tangent_and_adjoint_against_differences(element, boundary):
         assert float(grads[which][at]) == pytest.approx(float(numeric), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_linear_law_is_what_homogenize_says():
     """Stress C : E, tangent C, energy E : C : E / 2, no dissipation; conduction with a flux prescribed."""
     labels = random_labels((4, 3))
@@ -187,6 +188,7 @@ def test_a_linear_law_is_what_homogenize_says():
     np.testing.assert_allclose(s.value.tangent[0], -k, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_path_that_is_interrupted_goes_on_bit_for_bit():
     grid, law = jh.Grid((4, 4)), two_phases(random_labels((4, 4)))
     rng = np.random.default_rng(1)

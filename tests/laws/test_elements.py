@@ -32,6 +32,7 @@ from jaxhomog.rve import load_cases
 ONE_PHYSICS = (("fv", "elasticity"), ("q1bar", "conduction"))
 PAIRS = [(e, p) for e in ELEMENTS for p in ("elasticity", "conduction") if (e, p) not in ONE_PHYSICS]
 SHAPES = [(4, 3), (1, 4), (3, 2, 4)]
+SPARED = [pytest.param(*pair, marks=pytest.mark.slow if pair[0] == "q1bar" else ()) for pair in PAIRS]
 MODAL = ("q1", "q1r", "q1bar")
 
 # Compile time is most of these tests' time; LLVM's expensive passes change no result beyond rounding.
@@ -71,7 +72,7 @@ def nodal(physics, shape, seed=1):
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("name, physics", PAIRS)
+@pytest.mark.parametrize("name, physics", SPARED)
 @pytest.mark.parametrize("form", ["isotropic", "anisotropic"])
 def test_force_is_the_assembled_one(name, physics, form, shape):
     if name == "fv" and form == "anisotropic":
@@ -87,7 +88,7 @@ def test_force_is_the_assembled_one(name, physics, form, shape):
 
 
 @pytest.mark.parametrize("shape", [(8, 5), (3, 1), (5, 4, 6)], ids=str)
-@pytest.mark.parametrize("name, physics", PAIRS)
+@pytest.mark.parametrize("name, physics", SPARED)
 def test_gradient_and_divergence_are_adjoint(name, physics, shape):
     element, h = ELEMENTS[name], jnp.asarray(spacings(shape))
     v = jnp.asarray(nodal(physics, shape))
@@ -113,7 +114,7 @@ def test_gradient_and_divergence_are_adjoint(name, physics, shape):
 
 
 @pytest.mark.parametrize("shape", [(5, 4), (4, 6), (3, 5), (1, 4), (3, 4, 3), (2, 4, 2)], ids=str)
-@pytest.mark.parametrize("name, physics", PAIRS)
+@pytest.mark.parametrize("name, physics", SPARED)
 def test_green_operator_is_the_pseudo_inverse(name, physics, shape):
     """Of the homogeneous operator: zero on its kernel (constants, and what one-point elements cannot see)."""
     h, d = spacings(shape), len(shape)
@@ -141,7 +142,7 @@ def point_moduli(name, shape):
     return PointwiseResponse(jax.tree.map(lambda *x: jnp.stack(x), *each)), [tensor for _, tensor in cells]
 
 
-@pytest.mark.parametrize("shape", [(4, 3), (3, 2, 4)], ids=str)
+@pytest.mark.parametrize("shape", [(4, 3), pytest.param((3, 2, 4), marks=pytest.mark.slow)], ids=str)
 @pytest.mark.parametrize("name", MODAL)
 def test_moduli_of_every_point_are_those_of_the_assembled_element(name, shape):
     """Forces, powers and mean stress of tangents that differ from Gauss point to Gauss point."""
@@ -238,7 +239,7 @@ def test_chunks_cover_every_element(whole, monkeypatch):
 
 
 @pytest.mark.parametrize("shape", [(5, 4), (3, 4, 2)], ids=str)
-@pytest.mark.parametrize("name, physics", PAIRS)
+@pytest.mark.parametrize("name, physics", SPARED)
 @pytest.mark.parametrize("form", ["isotropic", "anisotropic"])
 def test_pair_energies_are_the_assembled_ones(name, physics, form, shape):
     if name == "fv" and form == "anisotropic":

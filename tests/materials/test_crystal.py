@@ -11,6 +11,8 @@ import jaxhomog as jh
 from jaxhomog.materials import CrystalPlasticity, SlipHardening, Step
 from jaxhomog.results import LOCAL_SOLVE
 
+pytestmark = pytest.mark.slow
+
 LAWS = {
     "fcc": crystal(),
     "perfect": crystal(hardening=None),

@@ -30,6 +30,8 @@ import jaxhomog as jh
 from jaxhomog.materials import J2Plasticity, LinearHardening, StandardMaterial, Step, ThermoElastic
 from jaxhomog.tensors import safe_norm
 
+pytestmark = pytest.mark.slow
+
 J2 = J2Plasticity(jh.LinearElastic.isotropic(E, NU), LinearHardening(SY, H))
 
 

@@ -20,6 +20,8 @@ from jaxhomog.materials import (
 )
 from jaxhomog.results import INVALID_MATERIAL, SUCCESS
 
+pytestmark = pytest.mark.slow
+
 E, NU, SY = 200.0, 0.3, 0.4
 G, K = E / 2.6, E / 1.2
 ELASTIC = jh.LinearElastic.isotropic(E, NU)

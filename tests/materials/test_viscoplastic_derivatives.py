@@ -10,6 +10,8 @@ from one_point import march, path
 import jaxhomog as jh
 from jaxhomog.materials import LinearHardening, Norton, Step, ViscoPlasticity
 
+pytestmark = pytest.mark.slow
+
 SY = 0.4
 ELASTIC = jh.LinearElastic.isotropic(200.0, 0.3)
 

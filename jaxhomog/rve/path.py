@@ -188,13 +188,15 @@ def march(
     def attempt(carry: _Carry, _):
         return _attempt(space, options, points, h, rows, carry)
 
+    policy = jax.checkpoint_policies.save_only_these_names("solved")
+    # prevent_cse=False: a scan keeps the recomputation apart already.
+    inner = jax.checkpoint(attempt, policy=policy, prevent_cse=False)
+
     def segment(carry, _):
-        return lax.scan(attempt, carry, None, length=options.segment)
+        return lax.scan(inner, carry, None, length=options.segment)
 
     total = number + options.cuts
     outer = -(-total // options.segment)
-    policy = jax.checkpoint_policies.save_only_these_names("solved")
-    # prevent_cse=False: a scan keeps the recomputation apart already.
     run = jax.checkpoint(segment, policy=policy, prevent_cse=False)
     carry, out = lax.scan(run, carry, None, length=outer)
     flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), out)
@@ -236,9 +238,15 @@ def _attempt(space, options: PathOptions, points, h, rows: PathRows, carry: _Car
     ratio = _ratio(stopped(step), old.load)
     guess = jax.tree.map(lambda a, d: a + ratio * d, old.x, old.last)
     solved, info = solve_step(space, options.newton, problem, guess, old.moduli, stopped(old.size), active)
+    # All that comes out of the solve has the name: what is missing one would be solved for again in reverse mode.
+    info = jax.tree.map(lambda v: checkpoint_name(v, "solved"), info)
     ok = active & (info.code == SUCCESS)
     solved = jax.tree.map(lambda new, was: jnp.where(ok, new, was), solved, stopped(old.x))
     solved = jax.tree.map(lambda v: checkpoint_name(v, "solved"), lax.stop_gradient(solved))
+    # Where it failed, the load is that of the state which is kept: no overflow waits for a zero cotangent to meet it.
+    keep = lambda new, was: jnp.where(ok, new, lax.stop_gradient(was))  # noqa: E731
+    load = load._replace(down=keep(load.down, old.x.down), up=keep(load.up, old.up))
+    problem = problem._replace(load=load)
     x = settled(space, options.newton, problem, stopped(old.moduli), solved)
 
     strain = strains(space, h, x)

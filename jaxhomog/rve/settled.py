@@ -47,7 +47,7 @@ def solve_linearized(space: Space, settings: NewtonSettings, problem: Problem, r
     """
     held = problem.load.held
     fixed, at, moduli = stopped((problem, x, reference))
-    tolerance = max(0.01 * settings.tolerance, 64 * float(jnp.finfo(x.u.dtype).eps))
+    tolerance = max(0.1 * settings.tolerance, 64 * float(jnp.finfo(x.u.dtype).eps))
 
     def operator(v: Unknowns) -> Unknowns:
         v = Unknowns(v.u, jnp.where(held, v.down, 0))

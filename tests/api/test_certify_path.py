@@ -61,6 +61,7 @@ def test_a_yield_stress_that_falls_loses_ellipticity():
     assert report.reason.startswith("the tangent is not strongly elliptic from row 1 on")
 
 
+@pytest.mark.slow
 def test_what_is_spoilt_is_named():
     s, nothing = sheared(12.0), jnp.zeros(5)
     scale = float(jnp.max(s.value.energy))

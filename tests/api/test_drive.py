@@ -202,6 +202,7 @@ def test_a_path_that_is_interrupted_goes_on_bit_for_bit():
     np.testing.assert_array_equal(second.state.state, whole.state.state)
 
 
+@pytest.mark.slow
 def test_steps_are_cut_and_failures_have_a_code():
     """A step that two passes of Newton's method do not solve is halved; without cuts it fails, NaN from there on."""
     grid, law = jh.Grid((4, 4)), two_phases(random_labels((4, 4)))

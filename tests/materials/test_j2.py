@@ -43,7 +43,7 @@ LAWS = {
     "prager": J2Plasticity(ELASTIC, LinearHardening(SY, 3.0), prager(9.0)),
     "frederick": J2Plasticity(ELASTIC, VoceHardening(SY, 0.5, 30.0), ArmstrongFrederick(40.0, 80.0)),
 }
-FEW = ("perfect", "voce", "frederick")
+FEW = ("perfect", "voce")
 ANY = pytest.mark.parametrize(
     "law",
     [pytest.param(law, id=name, marks=() if name in FEW else pytest.mark.slow) for name, law in LAWS.items()],

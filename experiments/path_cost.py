@@ -17,7 +17,7 @@ not counted. Every target is printed with its verdict. `taskset -c 0` shows what
 
 Met with room to spare: the whole path, and the peer (170 times faster). Missed: the iteration by a few per cent (4.1
 to 4.2 pairs), and, measured at 16^3, the gradient (3.2 x) and its memory (3.2 x for 10 steps, 8.4 x for 200). The
-gradient takes 3.6 kB per voxel at 10 steps; every further step adds 31 bytes per voxel, of which 24 are the displacement.
+gradient takes 3.6 kB per voxel at 10 steps; every further step adds 31 bytes per voxel, 24 of them the displacement.
 """
 
 from __future__ import annotations

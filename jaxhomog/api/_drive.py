@@ -180,7 +180,7 @@ def drive(
 
     Returns:
         `Solution` with value `Driven`, and the restart state. On failure the rows before it hold, and the state is
-        that of the last of them.
+        the last equilibrium that was found, which may lie within a row that was cut.
 
     Raises:
         InputError: a bad argument, in one line.

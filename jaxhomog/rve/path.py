@@ -129,7 +129,7 @@ class _Carry(NamedTuple):
     reached: Array  # of the row, 0 to 1
     length: Array  # of the next attempt
     start: tuple  # mean strain, mean stress, temperature at the end of the last row
-    sums: Array  # over the attempts of a row: dissipation, lowest, work, end_work, newton, iterations, cuts, residual
+    sums: Array  # over the attempts of a row, see `_attempt`
     code: Array
     kept: Any
 

@@ -54,6 +54,26 @@ def test_value_and_gradient_lower(physics, element, boundary, dtype):
         assert ("stablehlo.fft" if boundary == "periodic" else "stablehlo.dot_general") in exported.mlir_module()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("element, dtype", [("q1r", "float32"), ("q1r", "float64"), ("q1bar", "float32")])
+def test_a_path_and_its_gradient_lower(element, dtype):
+    """Plasticity beside elasticity under mixed control: the curve, its tangent, and the adjoint of the history."""
+    strain = jnp.asarray(np.outer([0.5, 1.0], [0.01, 0, 0, 0, 0, 0.004]), dtype)
+    mask = [False, True, True, False, False, False]
+
+    def f(p, lengths, labels, strain):
+        soft = jh.J2Plasticity(jh.LinearElastic.isotropic(p[0], p[1]), jh.VoceHardening(p[2], p[3], p[4]))
+        law = jh.PhaseMixture(labels, {0: soft, 1: jh.LinearElastic.isotropic(p[0], p[1])})
+        path = jh.LoadPath(strain, jnp.zeros_like(strain), mask)
+        value = jh.drive(jh.Grid(labels.shape, lengths), law, path, element=element, throw=False).value
+        return jnp.sum(value.stress) + jnp.sum(value.tangent) + jnp.sum(value.dissipation)
+
+    arguments = (jnp.ones(5, dtype), jnp.ones(3, dtype), jnp.asarray(LABELS, jnp.int32), strain)
+    program = jax.jit(jax.value_and_grad(f, (0, 1)))
+    for platform in PLATFORMS:
+        check(export.export(program, platforms=[platform])(*arguments), platform, dtype)
+
+
 def check(exported, platform, dtype):
     text = exported.mlir_module()
     # The check of `text` is only as good as this word.

@@ -16,6 +16,7 @@ from jaxhomog.materials import (
     Norton,
     PowerLawConduction,
     SlipHardening,
+    ThermoElastic,
     ViscoPlasticity,
 )
 
@@ -117,6 +118,33 @@ def test_a_laminate_of_power_law_conductors():
     assert float(s.value.stress[1, 1]) == pytest.approx(-27.2, rel=1e-8)
     # Tangent of a power law along its gradient: 3 q / 2.
     assert float(s.value.tangent[0, 0, 0]) == pytest.approx(3 * float(s.value.stress[0, 0]) / 2, rel=1e-6)
+
+
+@pytest.mark.slow
+def test_free_expansion_is_the_effective_one():
+    """A free cell that is heated strains by Levin's effective expansion, row by row; a held one answers with stress."""
+    labels = np.random.default_rng(2).integers(0, 2, (4, 5))
+    stiff = {0: jh.LinearElastic.isotropic(1.0, 0.3), 1: jh.LinearElastic.isotropic(8.0, 0.2)}
+    alpha = {0: 2e-3, 1: 5e-4}
+    law = jh.PhaseMixture(labels, {k: ThermoElastic(stiff[k], alpha[k], 20.0) for k in stiff})
+    grid = jh.Grid((4, 5))
+    temperature = np.asarray([30.0, 80.0])
+    free = jh.LoadPath(stress=np.zeros((2, 3)), temperature=temperature)
+    s = jh.drive(grid, law, free, tolerance=1e-10, tangent=False)
+    # In plane strain the held third direction adds nu alpha to the expansion in the plane.
+    poisson = {0: 0.3, 1: 0.2}
+    plane = np.where(labels == 0, alpha[0] * (1 + poisson[0]), alpha[1] * (1 + poisson[1]))
+    eigen = plane[..., None] * np.asarray([1.0, 1.0, 0.0])
+    mixture = jh.PhaseMixture(labels, stiff)
+    effective = jh.effective_expansion(grid, mixture, eigen, tolerance=1e-12).value.expansion
+    for row, t in enumerate(temperature):
+        np.testing.assert_allclose(
+            s.value.strain[row], np.asarray(jh.to_voigt(effective, "strain")) * (t - 20), rtol=1e-6
+        )
+    held = jh.drive(grid, law, jh.LoadPath(np.zeros((2, 3)), temperature=temperature), tolerance=1e-10, tangent=False)
+    c = jh.homogenize(grid, mixture, tolerance=1e-12).value.effective
+    expected = -np.asarray(jh.to_voigt(c @ effective, "stress"))[None] * (temperature - 20)[:, None]
+    np.testing.assert_allclose(held.value.stress, expected, rtol=1e-6, atol=1e-12)
 
 
 def grains(shape, number, seed=0):

@@ -55,12 +55,12 @@ def run(options: argparse.Namespace, problem: Problem, progress: Progress, argv:
     check_output(output)
     for note in problem.notes:
         progress.warn(note)
-    problem.element = problem.element or "q1"
     if options.verb == "demo":
         problem, cell = demo_cell(options, progress)
     else:
         problem.load = _load_given(options)
         cell = load_cell(problem, progress)
+    problem.element = problem.element or "q1"
     load = _load(problem, cell.grid.dim, cell.law.physics)  # a bad load is refused before anything is compiled
     progress.say(f"solving {' x '.join(map(str, cell.grid.shape))} voxels (the first run of a size compiles)")
     settings: dict[str, Any] = {

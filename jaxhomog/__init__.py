@@ -25,7 +25,9 @@ from .materials import ArmstrongFrederick as ArmstrongFrederick
 from .materials import CompositeVoxels as CompositeVoxels
 from .materials import CrystalPlasticity as CrystalPlasticity
 from .materials import ExponentialSoftening as ExponentialSoftening
+from .materials import FiniteJ2Plasticity as FiniteJ2Plasticity
 from .materials import GeneralizedMaxwell as GeneralizedMaxwell
+from .materials import Hyperelastic as Hyperelastic
 from .materials import IsotropicDamage as IsotropicDamage
 from .materials import J2Plasticity as J2Plasticity
 from .materials import KelvinVoigt as KelvinVoigt
@@ -33,9 +35,11 @@ from .materials import LinearConduction as LinearConduction
 from .materials import LinearElastic as LinearElastic
 from .materials import LinearHardening as LinearHardening
 from .materials import LinearSoftening as LinearSoftening
+from .materials import NeoHookean as NeoHookean
 from .materials import Norton as Norton
 from .materials import PhaseMixture as PhaseMixture
 from .materials import PowerLawConduction as PowerLawConduction
+from .materials import SaintVenantKirchhoff as SaintVenantKirchhoff
 from .materials import SlipHardening as SlipHardening
 from .materials import StandardMaterial as StandardMaterial
 from .materials import TabulatedHardening as TabulatedHardening

@@ -2,8 +2,9 @@
 
 A linear law is passed to the solvers as a *response*: per-voxel moduli that turn a gradient into a flux,
 
-    elasticity   sigma = C : sym(grad u)        (rows of grad u are displacement components)
-    conduction   g     = k . grad T             (g = -q, so that power is positive)
+    elasticity      sigma = C : sym(grad u)     (rows of grad u are displacement components)
+    finite_strain   dP    = A : dF              (tangents; F = I + grad u, P the first Piola-Kirchhoff stress)
+    conduction      g     = k . grad T          (g = -q, so that power is positive)
 
 The gradient of a field with components c along axis k is a dict {(c, k): array}; an absent key is zero. Kernels
 slice the moduli like any pytree, so a response carries arrays and nothing else.
@@ -315,11 +316,11 @@ class PlasticResponse(AbstractResponse):
 
 
 class GeneralResponse(AbstractResponse):
-    """flux_i = sum_j C_ij gradient_j with any square matrix per point, row by row: tangents without a potential.
+    """flux_i = sum_j C_ij gradient_j with any square matrix per point: tangents of nonlinear laws.
 
     Args:
-        c: (n n, *shape); n = 6 or 3 Mandel components, or the d components of a gradient.
-        n: number of components.
+        c: rows of C one after the other (n n, *shape), or its upper triangle (n (n + 1) / 2, *shape) if `symmetric`.
+        n: number of components: d of a gradient, 6 or 3 Mandel ones, d d of a deformation gradient, row by row.
         symmetric: whether C is symmetric (conjugate gradients then serve).
     """
 
@@ -328,10 +329,28 @@ class GeneralResponse(AbstractResponse):
     n: int = eqx.field(static=True)
     symmetric: bool = eqx.field(static=True)
 
+    @classmethod
+    def of(cls, matrix, dim: int, symmetric: bool) -> GeneralResponse:
+        """From rows of arrays, `matrix[i][j]`; of a symmetric one the upper triangle is read."""
+        n = len(matrix)
+        return cls(jnp.stack([matrix[i][j] for i, j in _kept(n, symmetric)]), dim, n, symmetric)
+
+    def matrix(self) -> list[list[Array]]:
+        """All entries, row by row."""
+        out: list[list] = [[None] * self.n for _ in range(self.n)]
+        for m, (i, j) in enumerate(_kept(self.n, self.symmetric)):
+            out[i][j] = self.c[m]
+            if self.symmetric:
+                out[j][i] = self.c[m]
+        return out
+
     def _names(self):
         """Component -> gradient keys."""
-        if self.n == self.dim:
+        physics = physics_of(self.n, self.dim)
+        if physics == "conduction":
             return [[(0, k)] for k in range(self.dim)]
+        if physics == "finite_strain":
+            return [[(i, k)] for i in range(self.dim) for k in range(self.dim)]
         return [[(a, b)] if a == b else [(a, b), (b, a)] for a, b in mandel_pairs(self.dim)]
 
     def flux(self, gradient: Gradient) -> Gradient:
@@ -343,48 +362,71 @@ class GeneralResponse(AbstractResponse):
             if present:
                 down[j] = total(present) if len(keys) == 1 else root * total(present)
         out: Gradient = {}
+        rows = self.matrix()
         for i, keys in enumerate(self._names()):
             wanted = [key for key in keys if key[1] in columns]
             if not wanted or not down:
                 continue
-            value = total([self.c[i * self.n + j] * e for j, e in down.items()])
+            value = total([rows[i][j] * e for j, e in down.items()])
             value = value if len(keys) == 1 else root * value
             for key in wanted:
                 out[key] = value
         return out
 
-    def _symmetric_part(self):
-        index = lambda i, j: i * self.n + j  # noqa: E731
-        return jnp.stack([0.5 * (self.c[index(i, j)] + self.c[index(j, i)]) for i, j in upper_triangle(self.n)])
-
     def isotropic_part(self):
-        if self.n == self.dim:
-            return (total([self.c[i * self.n + i] for i in range(self.n)]) / self.n,)
-        return AnisotropicElasticResponse(self._symmetric_part(), self.dim).isotropic_part()
+        rows, physics = self.matrix(), physics_of(self.n, self.dim)
+        if physics == "conduction":
+            return (total([rows[i][i] for i in range(self.n)]) / self.n,)
+        if physics == "elasticity":
+            upper = [0.5 * (rows[i][j] + rows[j][i]) for i, j in upper_triangle(self.n)]
+            return AnisotropicElasticResponse(jnp.stack(upper), self.dim).isotropic_part()
+        # Of isotropic moduli A_iijj = d^2 lambda + 2 d mu and A_ijij = d lambda + (d^2 + d) mu.
+        d = self.dim
+        normal = [i * d + i for i in range(d)]
+        sphere = total([rows[i][j] for i in normal for j in normal])
+        trace = total([rows[i][i] for i in range(self.n)])
+        mu = (trace - sphere / d) / (d * d + d - 2)
+        return (sphere - 2 * d * mu) / d**2, mu
 
     def transpose(self) -> GeneralResponse:
         """The response with C^T, for adjoint problems."""
+        if self.symmetric:
+            return self
         order = [j * self.n + i for i in range(self.n) for j in range(self.n)]
         return GeneralResponse(self.c[jnp.asarray(order)], self.dim, self.n, self.symmetric)
 
     def mean(self):
-        rows = [_mean(row) for row in self.c]
-        return jnp.stack([jnp.stack(rows[i * self.n : (i + 1) * self.n]) for i in range(self.n)])
+        rows = [[_mean(x) for x in row] for row in self.matrix()]
+        return jnp.stack([jnp.stack(row) for row in rows])
 
     def unit(self):
         one, zero = jnp.ones_like(self.c[0]), jnp.zeros_like(self.c[0])
-        rows = [one if i == j else zero for i in range(self.n) for j in range(self.n)]
-        return GeneralResponse(jnp.stack(rows), self.dim, self.n, self.symmetric)
+        rows = [[one if i == j else zero for j in range(self.n)] for i in range(self.n)]
+        return GeneralResponse.of(rows, self.dim, self.symmetric)
 
     def valid(self):
-        diagonal = jnp.stack([self.c[i * self.n + i] for i in range(self.n)])
+        rows = self.matrix()
+        diagonal = jnp.stack([rows[i][i] for i in range(self.n)])
         return jnp.all(jnp.isfinite(self.c)) & jnp.all(diagonal >= 0)
 
 
+def _kept(n: int, symmetric: bool) -> list[tuple[int, int]]:
+    """Positions of the entries that are stored."""
+    return upper_triangle(n) if symmetric else [(i, j) for i in range(n) for j in range(n)]
+
+
+def physics_of(n: int, dim: int) -> str:
+    """What a message of n components is: d of a gradient, d d of a deformation gradient, else a Mandel strain."""
+    return {dim: "conduction", dim * dim: "finite_strain"}.get(n, "elasticity")
+
+
 def gradient_of(message: Float[Array, "n *pts"], dim: int) -> Gradient:
-    """A field of messages down (Mandel strains, or gradients) as a gradient; components are the first axis."""
-    if message.shape[0] == dim:
+    """A field of messages (Mandel, a gradient, a deformation gradient) as a gradient; components are the first axis."""
+    physics = physics_of(message.shape[0], dim)
+    if physics == "conduction":
         return {(0, k): message[k] for k in range(dim)}
+    if physics == "finite_strain":
+        return {(i, k): message[i * dim + k] for i in range(dim) for k in range(dim)}
     root = math.sqrt(0.5)
     out: Gradient = {}
     for i, (a, b) in enumerate(mandel_pairs(dim)):
@@ -393,10 +435,13 @@ def gradient_of(message: Float[Array, "n *pts"], dim: int) -> Gradient:
     return out
 
 
-def message_of(gradient: Gradient, dim: int, components: int) -> Float[Array, "n *pts"]:
-    """The symmetric part of a full gradient (or flux) in Mandel components, or a row of `components` = 1."""
-    if components == 1:
+def message_of(gradient: Gradient, dim: int, n: int) -> Float[Array, "n *pts"]:
+    """A full gradient (or flux) as a message of n components; Mandel ones take its symmetric part."""
+    physics = physics_of(n, dim)
+    if physics == "conduction":
         return jnp.stack([gradient[0, k] for k in range(dim)])
+    if physics == "finite_strain":
+        return jnp.stack([gradient[i, k] for i in range(dim) for k in range(dim)])
     root = math.sqrt(0.5)
     pairs = mandel_pairs(dim)
     return jnp.stack([gradient[a, a] if a == b else root * (gradient[a, b] + gradient[b, a]) for a, b in pairs])

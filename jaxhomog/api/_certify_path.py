@@ -13,20 +13,17 @@ from ..validity import judge_path
 
 def certify_path(solution: Solution, tolerance: float) -> Solution:
     """`PathReport` of a solution of `drive`, lane by lane."""
-    value, state = solution.value, solution.state
-    # Three components are those of a plane strain or of a gradient in space: the restart's reference medium has two
-    # moduli or one. A solution without its state is told by their number alone.
-    conduction = value.strain.shape[-1] == 2 or (state is not None and len(state.moduli) == 1)
-    judge = partial(_judge, conduction=conduction)
+    value = solution.value
+    judge = partial(_judge, physics=value.physics)
     for _ in range(value.energy.ndim - 1):
         judge = jax.vmap(judge, in_axes=(0, None))
     return Solution(judge(value, tolerance), None, solution.result, {})
 
 
-def _judge(value, tolerance, *, conduction):
+def _judge(value, tolerance, *, physics):
     tangent = value.tangent
-    if tangent is not None:
-        tangent = -tangent if conduction else from_voigt(tangent, "stiffness")
+    if tangent is not None and physics != "finite_strain":
+        tangent = -tangent if physics == "conduction" else from_voigt(tangent, "stiffness")
     return judge_path(
         value.energy,
         value.dissipation,
@@ -35,5 +32,5 @@ def _judge(value, tolerance, *, conduction):
         value.hill_mandel_residual,
         tangent,
         tolerance,
-        conduction,
+        physics == "conduction",
     )

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from ..fields import BOUNDARIES, ELEMENTS, Boundary, Grid, ModalElement, Space
+from ..fields import BOUNDARIES, ELEMENTS, Q1FBAR, Boundary, Grid, ModalElement, Space
 from ..materials import AbstractLaw, AbstractMaterial
 from ..results import InputError
 from ..rve import Settings
@@ -73,6 +73,8 @@ def element_named(name: str, physics: str):
         raise InputError(f"element={name!r} is unknown{hint}: choose from {', '.join(sorted(ELEMENTS))}")
     if name == "fv" and physics != "conduction":
         raise InputError("element='fv' is for conduction only: use 'q1' for elasticity")
+    if name == "q1bar" and physics == "finite_strain":
+        return Q1FBAR
     if name == "q1bar" and physics != "elasticity":
         raise InputError("element='q1bar' averages the dilatation, which conduction has none of: use 'q1'")
     return ELEMENTS[name]

@@ -41,9 +41,12 @@ class DrivenFields(eqx.Module):
 class Driven(eqx.Module):
     """The value of `drive`: one row per step, engineering Voigt; NaN from the row on that failed.
 
+    At finite strain the components are those of F and of the first Piola-Kirchhoff stress, row by row, per volume of
+    the undeformed cell.
+
     Args:
-        strain: (T, n) mean strain (conduction: gradient).
-        stress: (T, n) mean stress (conduction: flux q).
+        strain: (T, n) mean strain (finite strain: F; conduction: gradient).
+        stress: (T, n) mean stress (finite strain: P; conduction: flux q).
         tangent: (T, n, n) consistent tangent d stress / d strain of the step at fixed state before it, or None.
         energy: (T,) mean free energy per volume at the end of every step.
         dissipation: (T,) mean dissipation per volume of every step, physical: A . d alpha, never negative.
@@ -53,6 +56,7 @@ class Driven(eqx.Module):
         hill_mandel_residual: (T,) in rate form, |<s : de> - <s> : <de>| relative to the root mean squares of both.
         fields: `DrivenFields` or None.
         element: name of the element.
+        physics: "elasticity", "finite_strain" or "conduction".
     """
 
     strain: Float[Array, "t n"]
@@ -65,12 +69,13 @@ class Driven(eqx.Module):
     hill_mandel_residual: Float[Array, " t"]
     fields: DrivenFields | None
     element: str = eqx.field(static=True)
+    physics: str = eqx.field(static=True)
 
 
 @compiled("space", "options")
 def _drive(grid, law, path, restart, space: Space, options: PathOptions):
     dtype, dim = law_dtype(law), grid.dim
-    solid = law.physics == "elasticity"
+    small, solid = law.physics == "elasticity", law.physics != "conduction"
     points = law.points(grid.shape, dtype)
     h = grid.spacing(dtype)
     sound = points.elastic(grid.shape, dtype).valid() & jnp.all(jnp.isfinite(h) & (h > 0))
@@ -84,7 +89,7 @@ def _drive(grid, law, path, restart, space: Space, options: PathOptions):
     points, h = jax.tree.map(harmless, (points, h))
     cast = lambda x: x.astype(dtype)  # noqa: E731
     strain, stress = cast(path.strain), cast(path.stress)
-    if solid:
+    if small:
         strain, stress = from_voigt(strain, "strain"), from_voigt(stress, "stress")
     number = strain.shape[0]
     dt = jnp.ones(number, dtype) if path.time is None else jnp.diff(cast(path.time), prepend=0)
@@ -99,14 +104,14 @@ def _drive(grid, law, path, restart, space: Space, options: PathOptions):
     sign = 1 if solid else -1
     up, down = sign * out.up, out.down
     tangent = sign * out.tangent if options.tangent else None
-    if solid:
+    if small:
         up, down = to_voigt(up, "stress"), to_voigt(down, "strain")
         tangent = None if tangent is None else to_voigt(tangent, "stiffness")
     fields = None
     if kept is not None:
         last = [jnp.moveaxis(x, 1, -1) for x in kept]
         both = (last[0], sign * last[1])
-        if solid:
+        if small:
             both = (to_voigt(both[0], "strain"), to_voigt(both[1], "stress"))
         fields = DrivenFields(*both)
     ok = code == SUCCESS
@@ -122,6 +127,7 @@ def _drive(grid, law, path, restart, space: Space, options: PathOptions):
         hill_mandel_residual=jax.lax.stop_gradient(by_row(out.hill)),
         fields=None if fields is None else jax.tree.map(lambda x: guarded(jnp.all(ok), x), fields),
         element=space.name,
+        physics=law.physics,
     )
     stats = {
         "newton": out.newton,
@@ -165,7 +171,7 @@ def drive(
         boundary: as for `homogenize`.
         element: "q1", "q1r" (one point) or "q1bar" (mean dilatation). Default: "q1r" for laws that flow at constant
             volume, the softest of the two that do not lock; with voids take "q1bar", which has no hourglass modes.
-            Other laws: "q1".
+            Hyperelastic laws: "q1bar", at finite strain the mean volume ratio (F-bar). Other laws: "q1".
         tolerance: largest stress out of balance, root mean square relative to the largest stress so far, both in the
             norm of a reference medium. Default 1e-6 (float64) or 1e-5 (float32).
         throw: raise where the path does not reach its end (eager calls only).
@@ -196,14 +202,19 @@ def drive(
     law.check()
     if not isinstance(path, LoadPath):
         raise InputError(f"path is a {type(path).__name__}: give LoadPath(strain=..., ...)")
-    n = {"elasticity": 6 if grid.dim == 3 else 3, "conduction": grid.dim}[law.physics]
+    n = {"elasticity": 6 if grid.dim == 3 else 3, "conduction": grid.dim, "finite_strain": grid.dim**2}[law.physics]
     number, given = path.strain.shape[-2:]
     if given != n:
-        raise InputError(f"the path has {given} components: a {grid.dim}-D cell of {law.physics} takes {n}")
+        remedy = ""
+        if law.physics == "finite_strain":
+            remedy = ": give LoadPath.finite(F, ...)"
+        elif given in (4, 9):
+            remedy = ": F and P need laws of finite strain (SaintVenantKirchhoff, NeoHookean, FiniteJ2Plasticity)"
+        raise InputError(f"the path has {given} components: a {grid.dim}-D cell of {law.physics} takes {n}{remedy}")
     if law.rate_dependent and path.time is None:
         raise InputError("the law depends on time: give LoadPath(..., time=) at the end of every step")
     if element is None:
-        element = "q1r" if law.isochoric else "q1"
+        element = "q1r" if law.isochoric else "q1bar" if law.physics == "finite_strain" else "q1"
     elif element == "q1" and law.isochoric:
         warnings.warn(
             "element='q1' locks in flow at constant volume: leave it out for 'q1r', or take 'q1bar' (voids)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import equinox as eqx
@@ -75,6 +76,65 @@ class LoadPath(eqx.Module):
         self.time = None if time is None else _times(time, shape[0])
         self.temperature = None if temperature is None else _row(temperature, "temperature", shape[0])
 
+    @classmethod
+    def finite(
+        cls, F: Any = None, P: Any = None, p_controlled: Any = None, time: Any = None, temperature: Any = None
+    ) -> LoadPath:
+        """A history of mean deformation gradients and first Piola-Kirchhoff stresses: finite strain.
+
+        Row by row, components 11 12 13 21 22 23 31 32 33 (2-D, plane strain: 11 12 21 22); row 0 is the first
+        increment from F = 1. Of every pair ij, ji at least one component of F must be prescribed: it holds the
+        rotation.
+
+        Args:
+            F: (T, d, d) or (T, d d) mean deformation gradient at the end of every step; entries of P-controlled
+                components are ignored. None is not possible: the rotation would be free.
+            P: mean first Piola-Kirchhoff stress, alike; entries of F-controlled components are ignored.
+            p_controlled: booleans (d, d), (d d,), or one of these per step; required with P.
+            time, temperature: as for small strain.
+
+        Raises:
+            InputError: as for small strain, and a rotation that nothing holds.
+        """
+        if F is None:
+            raise InputError("LoadPath.finite: F is missing: prescribe at least one of F_ij and F_ji of every pair")
+        if P is not None and p_controlled is None:
+            raise InputError("LoadPath.finite: P is given without p_controlled=: say which components it prescribes")
+        down, up = _rows_of(F, "F"), None if P is None else _rows_of(P, "P")
+        mask = p_controlled
+        if mask is not None and not isinstance(mask, Tracer):
+            mask = np.asarray(mask)
+            width = down.shape[-1]
+            if mask.shape[-2:] == (math.isqrt(width),) * 2:
+                mask = mask.reshape(*mask.shape[:-2], width)
+            _holds_rotation(mask, width)
+        return cls(down, up, mask, time, temperature)
+
+
+def _rows_of(value, name):
+    """(T, d, d) as (T, d d)."""
+    array = _floats(value, name)
+    if array.ndim == 3 and array.shape[1] == array.shape[2]:
+        array = array.reshape(array.shape[0], -1)
+    if array.ndim != 2 or array.shape[0] < 1 or array.shape[1] not in (4, 9):
+        raise InputError(f"{name} has shape {array.shape}: give (steps, d, d) or (steps, d d), one matrix per step")
+    return array
+
+
+def _holds_rotation(mask, width):
+    """Refuse a mask (..., d d) that leaves a rotation free."""
+    d = math.isqrt(width)
+    if mask.ndim == 0 or mask.shape[-1] != width or mask.dtype.kind not in "biu":
+        raise InputError(f"p_controlled has shape {mask.shape} and dtype {mask.dtype}: give booleans of F's shape")
+    table = mask.astype(bool).reshape(-1, d, d)
+    for i in range(d):
+        for k in range(i + 1, d):
+            if (table[:, i, k] & table[:, k, i]).any():
+                raise InputError(
+                    f"p_controlled has both {i + 1}{k + 1} and {k + 1}{i + 1}: nothing holds the rotation; prescribe F"
+                    " in one of them"
+                )
+
 
 def _floats(value, name):
     try:
@@ -90,7 +150,7 @@ def _floats(value, name):
 
 def _table(value, name):
     array = _floats(value, name)
-    if array.ndim != 2 or array.shape[0] < 1 or array.shape[1] not in (2, 3, 6):
+    if array.ndim != 2 or array.shape[0] < 1 or array.shape[1] not in (2, 3, 4, 6, 9):
         raise InputError(f"{name} has shape {array.shape}: give (steps, components), one row per step")
     return array
 

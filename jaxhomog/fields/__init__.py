@@ -27,8 +27,12 @@ from ._interfaces import averaged_balance as averaged_balance
 from ._interfaces import interface_area as interface_area
 from ._interfaces import interface_term as interface_term
 from ._interfaces import surface_density as surface_density
+from ._mean_volume import MeanVolumeResponse as MeanVolumeResponse
+from ._mean_volume import mean_volume as mean_volume
+from ._mean_volume import mean_volume_stress as mean_volume_stress
 from ._modal import Q1 as Q1
 from ._modal import Q1BAR as Q1BAR
+from ._modal import Q1FBAR as Q1FBAR
 from ._modal import Q1R as Q1R
 from ._modal import ModalElement as ModalElement
 from ._separable import separable_inverse as separable_inverse

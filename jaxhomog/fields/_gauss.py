@@ -40,9 +40,13 @@ class PointwiseResponse(AbstractResponse):
         """The response of one point."""
         return jax.tree.map(lambda x: x[q], self.points)
 
+    def fluxes(self, gradients: list[Gradient]) -> list[Gradient]:
+        """Fluxes at all points of an element, of the gradients at all of them."""
+        return [self.at(q).flux(g) for q, g in enumerate(gradients)]
+
     def flux(self, gradient: Gradient) -> Gradient:
         """Mean flux of a gradient that is the same at all points."""
-        each = [self.at(q).flux(gradient) for q in range(self.number)]
+        each = self.fluxes([gradient] * self.number)
         return {key: total([q[key] for q in each]) / self.number for key in each[0]}
 
     def times(self, factor):
@@ -129,4 +133,4 @@ def station_conjugates(element, fluxes: list[Gradient], dim: int):
 def station_fluxes(element, response: PointwiseResponse, assumed, dim: int):
     """Fluxes at the stations of a response that differs from point to point."""
     gradients = point_gradients(element, assumed, dim)
-    return station_conjugates(element, [response.at(q).flux(g) for q, g in enumerate(gradients)], dim)
+    return station_conjugates(element, response.fluxes(gradients), dim)

@@ -77,6 +77,8 @@ class ModalElement(AbstractElement):
     full: bool = eqx.field(static=True)
     conforming: bool = eqx.field(static=True)
     mean_dilatation: bool = eqx.field(static=True, default=False)
+    # The same of the volume ratio at finite strain: a nonlinear map, which laws at points go through (`_mean_volume`).
+    mean_volume: bool = eqx.field(static=True, default=False)
 
     def stations(self, dim: int):
         """The monomials S with their weights (1/3)^|S|."""
@@ -192,7 +194,7 @@ class ModalElement(AbstractElement):
             stiff = [4 * s**2 / h[k] ** 2 for k, s in enumerate(sine)]
             mass = [1 - (2.0 / 3.0) * s**2 for s in sine]
             cross = [2 * s * c / h[k] for k, (s, c) in enumerate(zip(sine, cosine, strict=True))]
-            if self.mean_dilatation:
+            if self.mean_dilatation or self.mean_volume:
                 return "dilatation", [*stiff, *mass, *cross, *_waves(sine, cosine, h)]
             return "tensor", [*stiff, *mass, *cross]
         return "vector", _waves(sine, cosine, h)
@@ -226,4 +228,5 @@ def half_angle(shape, dtype):
 
 Q1 = ModalElement(name="q1", full=True, conforming=True)
 Q1R = ModalElement(name="q1r", full=False, conforming=False)
+Q1FBAR = ModalElement(name="q1bar", full=True, conforming=False, mean_volume=True)
 Q1BAR = ModalElement(name="q1bar", full=True, conforming=False, mean_dilatation=True)

@@ -11,11 +11,15 @@ from ._crystal import CrystalPlasticity as CrystalPlasticity
 from ._damage import ExponentialSoftening as ExponentialSoftening
 from ._damage import IsotropicDamage as IsotropicDamage
 from ._damage import LinearSoftening as LinearSoftening
+from ._finite_j2 import FiniteJ2Plasticity as FiniteJ2Plasticity
 from ._gsm import StandardMaterial as StandardMaterial
 from ._hardening import AbstractHardening as AbstractHardening
 from ._hardening import LinearHardening as LinearHardening
 from ._hardening import TabulatedHardening as TabulatedHardening
 from ._hardening import VoceHardening as VoceHardening
+from ._hyperelastic import Hyperelastic as Hyperelastic
+from ._hyperelastic import NeoHookean as NeoHookean
+from ._hyperelastic import SaintVenantKirchhoff as SaintVenantKirchhoff
 from ._j2 import J2Plasticity as J2Plasticity
 from ._kinematic import ArmstrongFrederick as ArmstrongFrederick
 from ._kinematic import prager as prager
@@ -26,6 +30,7 @@ from ._material import AbstractMaterial as AbstractMaterial
 from ._material import AbstractPoints as AbstractPoints
 from ._material import Step as Step
 from ._material import Update as Update
+from ._material import at_rest as at_rest
 from ._material import packed as packed
 from ._mixture import PhaseMixture as PhaseMixture
 from ._nonlinear_conduction import PowerLawConduction as PowerLawConduction

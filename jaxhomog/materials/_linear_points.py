@@ -28,9 +28,8 @@ class LinearPoints(AbstractPoints):
         return ()
 
     def update(self, strain, state, step: Step) -> Update:
-        components = 1 if strain.shape[0] == self.dim else self.dim
         flux = self.response.flux(gradient_of(strain, self.dim))
-        stress = jnp.broadcast_to(message_of(flux, self.dim, components), strain.shape)
+        stress = jnp.broadcast_to(message_of(flux, self.dim, strain.shape[0]), strain.shape)
         energy = 0.5 * jnp.sum(stress * strain, axis=0)
         return Update(stress, (), energy, jnp.zeros_like(energy), jnp.zeros(energy.shape, jnp.int32))
 

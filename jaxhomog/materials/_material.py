@@ -2,8 +2,9 @@
 
 A material is a set of parameters. On the points of a grid it becomes `AbstractPoints`: the same law with parameters
 that broadcast against the points, and pure functions of arrays whose first axis is the component and whose other axes
-are points, in any number. What travels down in a step is the total strain (Mandel) or gradient at its end; what comes
-up is stress (Mandel) or flux g (the power-conjugate, -q in conduction), with energy and dissipation per volume.
+are points, in any number. What travels down in a step is the total strain (Mandel), deformation gradient F (row by row)
+or gradient at its end; what comes up is stress (Mandel), first Piola-Kirchhoff stress (row by row) or flux g (the
+power-conjugate, -q in conduction), with energy and dissipation per (reference) volume.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..messages import AbstractResponse, AnisotropicElasticResponse, GeneralResponse, upper_triangle
+from ..messages import AbstractResponse, AnisotropicElasticResponse, GeneralResponse, physics_of, upper_triangle
 
 
 class Step(NamedTuple):
@@ -35,7 +36,7 @@ class Update(NamedTuple):
     """What a law answers.
 
     Args:
-        stress: (n, *pts), Mandel stress or flux at the end of the step.
+        stress: (n, *pts), what is conjugate to the strain at the end of the step.
         state: of the same structure, shapes and dtypes as the state before.
         energy: free energy per volume at the end of the step (*pts).
         dissipation: work turned into heat per volume in this step (*pts): sum A . d alpha with forces at its end, or
@@ -88,10 +89,16 @@ class AbstractPoints(eqx.Module):
 def packed(columns: Float[Array, "n n *pts"], dim: int, symmetric: bool) -> AbstractResponse:
     """Moduli [j, i] = d stress_i / d strain_j as a response."""
     n = columns.shape[0]
-    if symmetric and n > dim:
+    if symmetric and physics_of(n, dim) == "elasticity":
         return AnisotropicElasticResponse(jnp.stack([columns[j, i] for i, j in upper_triangle(n)]), dim)
-    rows = [columns[j, i] for i in range(n) for j in range(n)]
-    return GeneralResponse(jnp.stack(rows), dim, n, symmetric)
+    return GeneralResponse.of([[columns[j, i] for j in range(n)] for i in range(n)], dim, symmetric)
+
+
+def at_rest(strain: Float[Array, "n *pts"], dim: int) -> Float[Array, "n *ones"]:
+    """The strain of the undeformed point, to broadcast against a field: zero, or F = I."""
+    n = strain.shape[0]
+    rest = jnp.eye(dim, dtype=strain.dtype).reshape(n) if physics_of(n, dim) == "finite_strain" else jnp.zeros(n)
+    return rest.astype(strain.dtype).reshape(n, *(1,) * (strain.ndim - 1))
 
 
 class AbstractMaterial(eqx.Module):

@@ -16,9 +16,10 @@ from ..messages import (
     ScalarConductionResponse,
     TensorConductionResponse,
     mandel_pairs,
+    physics_of,
     upper_triangle,
 )
-from ._material import AbstractPoints, Step, Update
+from ._material import AbstractPoints, Step, Update, at_rest
 
 
 class PhasePoints(AbstractPoints):
@@ -62,7 +63,7 @@ class PhasePoints(AbstractPoints):
         here = self.labels == self.keys[i]
         start = self.laws[i].initial(strain.shape[1:], strain.dtype)
         mine = start if isinstance(start, tuple) else jnp.where(here, state[: start.shape[0]], start)
-        return jnp.where(here, strain, 0), mine
+        return jnp.where(here, strain, at_rest(strain, self.dim)), mine
 
     def update(self, strain, state, step: Step) -> Update:
         ups = [law.update(*self._own(i, strain, state), step) for i, law in enumerate(self.laws)]
@@ -99,20 +100,18 @@ def _spread(response, shape, dim):
 def _unified(responses: list[AbstractResponse], dim: int) -> list[AbstractResponse]:
     """Responses of one kind that holds them all."""
     kinds = {type(r) for r in responses}
-    if len(kinds) == 1:
+    if len({jax.tree.structure(r) for r in responses}) == 1:
         return responses
     if kinds <= {IsotropicElasticResponse, PlasticResponse}:
         return [_plastic(r, dim) for r in responses]
-    conduction = kinds <= {ScalarConductionResponse, TensorConductionResponse} or any(
-        isinstance(r, GeneralResponse) and r.n == dim for r in responses
-    )
-    n = dim if conduction else len(mandel_pairs(dim))
+    sizes = [r.n for r in responses if isinstance(r, GeneralResponse)]
+    conduction = kinds <= {ScalarConductionResponse, TensorConductionResponse}
+    n = sizes[0] if sizes else dim if conduction else len(mandel_pairs(dim))
     matrices = [_matrix(r, dim, n) for r in responses]
     symmetric = not any(isinstance(r, GeneralResponse) and not r.symmetric for r in responses)
-    if conduction or not symmetric:
-        return [GeneralResponse(jnp.stack([m[i][j] for i in range(n) for j in range(n)]), dim, n, symmetric)
-                for m in matrices]  # fmt: skip
-    return [AnisotropicElasticResponse(jnp.stack([m[i][j] for i, j in upper_triangle(n)]), dim) for m in matrices]
+    if symmetric and physics_of(n, dim) == "elasticity":
+        return [AnisotropicElasticResponse(jnp.stack([m[i][j] for i, j in upper_triangle(n)]), dim) for m in matrices]
+    return [GeneralResponse.of(m, dim, symmetric) for m in matrices]
 
 
 def _plastic(response, dim):
@@ -125,7 +124,7 @@ def _plastic(response, dim):
 def _matrix(response, dim, n) -> list[list[Array]]:
     """Moduli as rows of a full matrix."""
     if isinstance(response, GeneralResponse):
-        return [[response.c[i * n + j] for j in range(n)] for i in range(n)]
+        return response.matrix()
     if isinstance(response, AnisotropicElasticResponse | TensorConductionResponse):
         rows = response.c if isinstance(response, AnisotropicElasticResponse) else response.k
         positions = upper_triangle(n) if isinstance(response, AnisotropicElasticResponse) else mandel_pairs(dim)

@@ -19,17 +19,27 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from ..fields import ModalElement, PointwiseResponse, Space, green_operator, mean_flux, separable_inverse
+from ..fields import (
+    MeanVolumeResponse,
+    ModalElement,
+    PointwiseResponse,
+    Space,
+    green_operator,
+    mean_flux,
+    mean_volume,
+    mean_volume_stress,
+    separable_inverse,
+)
 from ..fields._element import axis_mean
 from ..materials import AbstractPoints, Step, Update
-from ..messages import gradient_of, message_of
+from ..messages import gradient_of, message_of, physics_of
 from ..solvers import dot
 from .down import macro_gradient
 from .up import message_up
 
 
 class Unknowns(NamedTuple):
-    """Fluctuation u (c, *nodes) and mean strain or gradient E (n,), Mandel."""
+    """Fluctuation u (c, *nodes) and the mean E (n,) of strain (Mandel), deformation gradient or gradient."""
 
     u: Array
     down: Array
@@ -80,18 +90,40 @@ def initial_state(space: Space, points: AbstractPoints, shape, dtype):
 
 
 def strains(space: Space, h, x: Unknowns) -> Float[Array, "q n *shape"]:
-    """Strains (or gradients) that the law sees at all integration points of the window."""
-    components, dim = x.u.shape[0], x.u.ndim - 1
+    """Strains (or deformation gradients, gradients) at all integration points of the window."""
+    n, dim = x.down.shape[0], x.u.ndim - 1
     assert isinstance(space.element, ModalElement)
-    macro = macro_gradient("conduction" if components == 1 else "elasticity", x.down)
-    each = space.element.at_points(x.u, h, macro, space.boundary.window)
-    return jnp.stack([message_of(g, dim, components) for g in each])
+    each = space.element.at_points(x.u, h, macro_gradient(physics_of(n, dim), x.down), space.boundary.window)
+    return jnp.stack([message_of(g, dim, n) for g in each])
 
 
-def updated(problem: Problem, strain) -> Update:
-    """The law at all integration points."""
+def seen(space: Space, strain):
+    """Strains that the law sees: those of `strains`, but for elements whose volume ratio is a mean."""
+    assert isinstance(space.element, ModalElement)
+    if not space.element.mean_volume:
+        return strain
+    return _stacked(mean_volume(_gradient(strain), strain.ndim - 2), strain)
+
+
+def _gradient(strain):
+    """Fields (q, n, *shape) by component, with the axis of points in front."""
+    return gradient_of(jnp.swapaxes(strain, 0, 1), strain.ndim - 2)
+
+
+def _stacked(gradient, like):
+    """The reverse."""
+    return jnp.swapaxes(message_of(gradient, like.ndim - 2, like.shape[1]), 0, 1)
+
+
+def updated(space: Space, problem: Problem, strain) -> Update:
+    """The law at all integration points, with the stresses that are conjugate to `strain`."""
     step = problem.load.step
-    return jax.vmap(lambda e, z: problem.points.update(e, z, step))(strain, problem.state)
+    up = jax.vmap(lambda e, z: problem.points.update(e, z, step))(seen(space, strain), problem.state)
+    assert isinstance(space.element, ModalElement)
+    if not space.element.mean_volume:
+        return up
+    pulled = mean_volume_stress(_gradient(strain), _gradient(up.stress), strain.ndim - 2)
+    return up._replace(stress=_stacked(pulled, strain))
 
 
 def point_mean(field, dim: int):
@@ -113,7 +145,7 @@ def residual(space: Space, problem: Problem, x: Unknowns) -> Unknowns:
     """What is out of balance; plain operations, so every derivative exists."""
     load = problem.load
     x = Unknowns(space.boundary.admit(x.u, problem.h), jnp.where(load.held, x.down, load.down))
-    stress = updated(problem, strains(space, problem.h, x)).stress
+    stress = updated(space, problem, strains(space, problem.h, x)).stress
     return balance(space, problem, stress, x)
 
 
@@ -128,8 +160,14 @@ def balance(space: Space, problem: Problem, stress, x: Unknowns) -> Unknowns:
 def tangent_response(space: Space, problem: Problem, strain):
     """Algorithmic tangent of all points, as a response of the extended cell."""
     step = problem.load.step
-    each = jax.vmap(lambda e, z: problem.points.tangent(e, z, step))(strain, problem.state)
-    response = PointwiseResponse(each) if strain.shape[0] > 1 else jax.tree.map(lambda x: x[0], each)
+    points, state, at = problem.points, problem.state, seen(space, strain)
+    each = jax.vmap(lambda e, z: points.tangent(e, z, step))(at, state)
+    assert isinstance(space.element, ModalElement)
+    if space.element.mean_volume:
+        stress = jax.vmap(lambda e, z: points.update(e, z, step).stress)(at, state)
+        response = MeanVolumeResponse(each, strain, stress)
+    else:
+        response = PointwiseResponse(each) if strain.shape[0] > 1 else jax.tree.map(lambda x: x[0], each)
     return space.boundary.extend(response, strain.shape[2:])
 
 
@@ -170,7 +208,7 @@ class Linearized:
         """Tangent times a change of the unknowns."""
         if self.held is None:
             return Unknowns(self.force(x.u, None), jnp.zeros_like(x.down))
-        physics = "conduction" if x.u.shape[0] == 1 else "elasticity"
+        physics = physics_of(x.down.shape[0], self.dim)
         macro = macro_gradient(physics, jnp.where(self.held, x.down, 0))
         mean = message_up(physics, mean_flux(self.element, self.prepared, x.u, self.h, macro))
         return Unknowns(self.force(x.u, macro), jnp.where(self.held, self.size * mean, 0))
@@ -188,9 +226,13 @@ def compliance(up, reference, dim):
     if len(reference) == 1:
         return up / reference[0]
     lam, mu = reference
-    mean = sum(up[k] for k in range(dim)) / dim
-    spherical = jnp.stack([mean if k < dim else jnp.zeros_like(mean) for k in range(up.shape[0])])
-    return (up - spherical) / (2 * mu) + spherical / (dim * lam + 2 * mu)
+    normal, twice = list(range(dim)), 2 * mu
+    if physics_of(up.shape[0], dim) == "finite_strain":
+        # Moduli (lambda + mu) I x I + mu 1 make the same forces of a fluctuation, and resist rotation as well.
+        normal, lam, twice = [k * dim + k for k in normal], lam + mu, mu
+    mean = sum(up[k] for k in normal) / dim
+    spherical = jnp.stack([mean if k in normal else jnp.zeros_like(mean) for k in range(up.shape[0])])
+    return (up - spherical) / twice + spherical / (dim * lam + twice)
 
 
 def stress_size(stress, reference, dim) -> Array:

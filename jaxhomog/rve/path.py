@@ -20,7 +20,7 @@ from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float
 
 from ..fields import Space
-from ..materials import AbstractPoints, Step
+from ..materials import AbstractPoints, Step, at_rest
 from ..results import NO_EQUILIBRIUM, SUCCESS, worst_of
 from .cell import Load, Problem, Unknowns, initial_state, point_mean, stopped, strains, updated
 from .newton import NewtonSettings, solve_step
@@ -140,12 +140,13 @@ _SUMS = 9
 def virgin(space: Space, points: AbstractPoints, grid_shape, nodes, dtype, components, n) -> Restart:
     """The restart of the virgin material."""
     blank = Unknowns(jnp.zeros((components, *nodes), dtype), jnp.zeros(n, dtype))
+    start = blank._replace(down=at_rest(blank.down, len(grid_shape)))
     elastic = points.elastic(grid_shape, dtype)
     parts = elastic.isotropic_part()
     moduli = tuple(jnp.mean(p) for p in stopped(parts))
     zero = jnp.zeros((), dtype)
     state = initial_state(space, points, grid_shape, dtype)
-    return Restart(blank, blank, state, jnp.zeros(n, dtype), None, moduli, zero, jnp.zeros(n, dtype), zero)
+    return Restart(start, blank, state, jnp.zeros(n, dtype), None, moduli, zero, jnp.zeros(n, dtype), zero)
 
 
 def march(
@@ -250,7 +251,7 @@ def _attempt(space, options: PathOptions, points, h, rows: PathRows, carry: _Car
     x = settled(space, options.newton, problem, stopped(old.moduli), solved)
 
     strain = strains(space, h, x)
-    up = updated(problem, strain)
+    up = updated(space, problem, strain)
     dim = x.u.ndim - 1
     mean = point_mean(up.stress, dim)
     done = end >= 1

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..fields import Space, mean_fluxes
+from ..messages import physics_of
 from ..results import MAX_ITERATIONS, SUCCESS
 from ..solvers import truncated_bicgstab, truncated_cg
 from .cell import Linearized, Problem, Unknowns, residual, stopped, strains, tangent_response
@@ -85,8 +86,8 @@ def macro_tangent(space: Space, settings: NewtonSettings, problem: Problem, refe
     Source:
         Miehe, Schroeder, Schotte (1999), CMAME 171, 387-418, section 3.
     """
-    dim, components = x.u.ndim - 1, x.u.shape[0]
-    physics = "conduction" if components == 1 else "elasticity"
+    dim = x.u.ndim - 1
+    physics = physics_of(x.down.shape[0], dim)
     response = tangent_response(space, problem, strains(space, problem.h, x))
     macros = load_cases(physics, dim, x.u.dtype)
     floor = 1e-6 if x.u.dtype == jnp.float32 else 1e-14

@@ -144,7 +144,7 @@ class _LoadSolver:
             StopRule(energy=energy, residual=settings.residual_tolerance),
             floor=operators.reference.floor,
             # A numpy scalar would lift a float32 solve's comparison to float64.
-            noise=16 * float(jnp.finfo(dtype).eps) * math.sqrt(self.size) * jnp.sqrt(uniform * self.voigt),
+            noise=16 * float(jnp.finfo(dtype).eps) * math.sqrt(self.size) * jnp.sqrt(jnp.abs(uniform) * self.voigt),
             max_iterations=settings.max_iterations,
         )
         # A lane that broke down keeps a finite field: its code speaks, and 0 * inf must not poison masked gradients.

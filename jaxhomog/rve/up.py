@@ -9,7 +9,9 @@ from ..tensors import to_mandel
 
 
 def message_up(physics: str, flux: Float[Array, "*n c d"]) -> Float[Array, "*n m"]:
-    """A mean stress matrix as a Mandel vector, a mean flux row as a vector."""
+    """A mean stress matrix as a Mandel vector (or row by row at finite strain), a mean flux row as a vector."""
+    if physics == "finite_strain":
+        return flux.reshape(*flux.shape[:-2], -1)
     if physics == "elasticity":
         return to_mandel(0.5 * (flux + jnp.swapaxes(flux, -1, -2)))
     return flux[..., 0, :]

@@ -38,7 +38,8 @@ def ellipticity(tangent: Float[Array, "*b n n"]) -> tuple[Float[Array, "*b"], Fl
     (3-D): the value is an upper bound, above the minimum by some 1e-4 of the differences between directions at most.
 
     Args:
-        tangent: (..., 3, 3) or (..., 6, 6) in Mandel components, unit of stress; it need not be symmetric.
+        tangent: (..., 3, 3) or (..., 6, 6) in Mandel components, or dP/dF at finite strain (..., 4, 4) or (..., 9, 9)
+            row by row, with directions of the undeformed state; unit of stress; it need not be symmetric.
 
     Returns:
         The value (...), unit of stress, and its direction (..., d), of unit length and either sign. NaN where the
@@ -51,8 +52,11 @@ def ellipticity(tangent: Float[Array, "*b n n"]) -> tuple[Float[Array, "*b"], Fl
         Rice (1976), section 3; lattice: Gonzalez (2010), Math. Geosci. 42, 49-64.
     """
     c = jnp.asarray(tangent)
-    if c.ndim < 2 or c.shape[-1] != c.shape[-2] or c.shape[-1] not in (3, 6):
-        raise InputError(f"a tangent has shape {c.shape}: give Mandel components, (..., 3, 3) or (..., 6, 6)")
+    if c.ndim < 2 or c.shape[-1] != c.shape[-2] or c.shape[-1] not in (3, 4, 6, 9):
+        raise InputError(
+            f"a tangent has shape {c.shape}: give Mandel components, (..., 3, 3) or (..., 6, 6), or dP/dF row by row,"
+            " (..., 4, 4) or (..., 9, 9)"
+        )
     if not jnp.issubdtype(c.dtype, jnp.floating):
         c = c.astype(jnp.result_type(float))
     return _search(c)
@@ -60,7 +64,7 @@ def ellipticity(tangent: Float[Array, "*b n n"]) -> tuple[Float[Array, "*b"], Fl
 
 @jax.jit
 def _search(c):
-    dim = 3 if c.shape[-1] == 6 else 2
+    dim = 3 if c.shape[-1] in (6, 9) else 2
     start = np.asarray(_half_circle() if dim == 2 else _half_sphere())
     value = jnp.vectorize(partial(_minimum, dim=dim, start=start), signature="(n,n)->(),(d)")
     return value(c)
@@ -88,12 +92,15 @@ def _best(c, directions, dim):
 
 
 def _acoustic(c, directions, dim):
-    """Q(n) = N^T C N, where N a is the Mandel vector of sym(a x n); directions (m, d), result (m, d, d)."""
-    pairs = mandel_pairs(dim)
-    spread = np.zeros((len(pairs), dim, dim))
-    for row, (a, b) in enumerate(pairs):
-        for i, j in {(a, b), (b, a)}:
-            spread[row, i, j] = 1 if a == b else math.sqrt(0.5)
+    """Q(n) = N^T C N, where N a is the message of a x n (Mandel: its symmetric part); directions (m, d), (m, d, d)."""
+    if c.shape[0] == dim * dim:
+        spread = np.eye(dim * dim).reshape(-1, dim, dim)
+    else:
+        pairs = mandel_pairs(dim)
+        spread = np.zeros((len(pairs), dim, dim))
+        for row, (a, b) in enumerate(pairs):
+            for i, j in {(a, b), (b, a)}:
+                spread[row, i, j] = 1 if a == b else math.sqrt(0.5)
     n = jnp.einsum("rij,mj->mri", jnp.asarray(spread, c.dtype), directions, precision=_HIGHEST)
     return jnp.einsum("mri,rs,msk->mik", n, c, n, precision=_HIGHEST)
 

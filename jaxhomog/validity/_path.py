@@ -112,7 +112,7 @@ def judge_path(
         algorithmic: work with the stress at the end of the steps, less the change of energy.
         lowest: smallest dissipation per volume of any point.
         hill_mandel: relative residual in rate form.
-        tangent: Mandel, or the conductivity (d, d), or None.
+        tangent: Mandel, dP/dF row by row, the conductivity (d, d), or None.
         tolerance: of the relative numbers.
         conduction: whether the tangent is a conductivity.
 

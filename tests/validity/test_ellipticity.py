@@ -66,4 +66,18 @@ def test_an_antisymmetric_part_does_no_work_and_nan_stays():
     value, n = ellipticity(both)
     assert float(value[0]) == pytest.approx(0.7) and np.isnan(value[1]) and np.isnan(n[1]).all()
     with pytest.raises(jh.InputError, match="Mandel"):
-        ellipticity(jnp.eye(4))
+        ellipticity(jnp.eye(5))
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_moduli_at_finite_strain_are_read_row_by_row(dim):
+    """dP/dF at F = 1 of a law is its stiffness; a hydrostatic stress p adds p (d_ij d_kl - d_il d_jk), no work in Q."""
+    basis = np.linalg.qr(np.random.default_rng(7).normal(size=(dim, dim)))[0]
+    c = softened(basis[:, 0], basis[:, 1], 1.1, 0.8, 0.9)
+    unit = np.asarray([to_mandel(jnp.asarray(0.5 * (e + e.T))) for e in np.eye(dim * dim).reshape(-1, dim, dim)])
+    one = np.eye(dim)
+    null = np.einsum("ij,kl->ijkl", one, one) - np.einsum("il,kj->ijkl", one, one)
+    moduli = unit @ c @ unit.T + 0.3 * null.reshape(dim * dim, dim * dim)
+    small, finite = (ellipticity(jnp.asarray(x)) for x in (c, moduli))
+    assert float(finite[0]) == pytest.approx(float(small[0]), rel=1e-9)
+    np.testing.assert_allclose(finite[1], small[1], atol=1e-9)

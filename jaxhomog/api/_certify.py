@@ -58,7 +58,8 @@ def certify(
         d >= 0,    <s : de> = <s> : <de>,    min over n of lambda_min(n . C . n) > 0
 
     **A law** is driven around closed loops of strain at one point, see `validity.judge_material`: dissipation, balance
-    of work, energy and dissipation, work of cycles that dissipate nothing, the tangent and its symmetry.
+    of work, energy and dissipation, work of cycles that dissipate nothing, the tangent and its symmetry; at finite
+    strain objectivity, by a history that is turned on its way.
 
     **Fields** are audited as they are, see `validity.hill_mandel`. With `scheme` and `grid`, so are the voxel fields of
     a solution: sensible for the elements "fourier" and "q1r" under their own name.
@@ -68,8 +69,8 @@ def certify(
         grid: the periodic box of voxel fields; without it only powers and means of fields are audited, and noise
             that does little work goes unseen. With a law its number of directions counts (default: three).
         stress: (n_loads, *space, m) in Mandel components; on a grid one load may come as (*space, m).
-        strain: likewise. With a law: one number, the size of the largest loop (default 0.01); give the strains that
-            it is meant for, past its yield stress or threshold.
+        strain: likewise. With a law: one number, the size of the largest loop (default 0.01, of F - 1 at finite strain
+            0.1); give the strains that it is meant for, past its yield stress or threshold.
         flux: likewise with m = d, for conduction.
         gradient: likewise. With a law of conduction: one number (default 1).
         mean_up: prescribed mean stresses or fluxes (n_loads, m), NaN where free.

@@ -12,7 +12,7 @@ from ..results import InputError, Result, Solution
 from ..validity import judge_material
 from ._checks import law_dtype
 
-_DEFAULT = {"elasticity": 0.01, "conduction": 1.0}
+_DEFAULT = {"elasticity": 0.01, "finite_strain": 0.1, "conduction": 1.0}
 
 
 def certify_law(law: AbstractMaterial, grid: Grid | None, strain, gradient, steps, duration, tolerance) -> Solution:
@@ -24,7 +24,7 @@ def certify_law(law: AbstractMaterial, grid: Grid | None, strain, gradient, step
     if isinstance(law, PhaseMixture | CompositeVoxels):
         raise InputError(f"a {type(law).__name__} has many points: certify its laws one by one")
     law.check()
-    wrong, size, name = (gradient, strain, "strain") if law.physics == "elasticity" else (strain, gradient, "gradient")
+    wrong, size, name = (strain, gradient, "gradient") if law.physics == "conduction" else (gradient, strain, "strain")
     if wrong is not None:
         raise InputError(f"the law is one of {law.physics}: give {name}=, the size of the largest loop")
     size = _DEFAULT[law.physics] if size is None else size

@@ -17,6 +17,7 @@ from ._material import LAW_CODE as LAW_CODE
 from ._material import LAW_CYCLE as LAW_CYCLE
 from ._material import LAW_DISSIPATION as LAW_DISSIPATION
 from ._material import LAW_NOT_FINITE as LAW_NOT_FINITE
+from ._material import LAW_OBJECTIVITY as LAW_OBJECTIVITY
 from ._material import LAW_SYMMETRY as LAW_SYMMETRY
 from ._material import LAW_TANGENT as LAW_TANGENT
 from ._material import MaterialReport as MaterialReport

@@ -11,8 +11,10 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
 
-from ..materials import AbstractMaterial, Step
+from ..materials import AbstractMaterial, Step, at_rest
+from ..messages import physics_of
 from ..results import worst_of
+from ._ellipticity import ellipticity
 
 LAW_DISSIPATION: Final = 1
 LAW_BALANCE: Final = 2
@@ -21,6 +23,7 @@ LAW_TANGENT: Final = 8
 LAW_SYMMETRY: Final = 16
 LAW_CODE: Final = 32
 LAW_NOT_FINITE: Final = 64
+LAW_OBJECTIVITY: Final = 128
 
 _REASONS: Final = {
     LAW_NOT_FINITE: "not finite: stress, energy, dissipation or tangent hold NaN or infinite values (smaller strain=?)",
@@ -31,12 +34,16 @@ _REASONS: Final = {
     LAW_CYCLE: "a closed cycle without dissipation gives work away, or keeps some that it does not store: the stress"
     " has no potential (a hypoelastic law?)",
     LAW_TANGENT: "the tangent is not the derivative of the stress: correct `tangent`, or leave it out",
+    LAW_OBJECTIVITY: "a superposed rotation changes the energy or does not turn the stress with it: let the law"
+    " depend on F^T F",
     LAW_SYMMETRY: "the tangent is not symmetric and the law claims it: let `symmetric` be False",
 }
 _SOUND: Final = "admissible: nothing that was checked on these paths is violated"
 
 # Sizes of the loops relative to the largest, each in both directions.
 _SIZES: Final = (1.0, 0.3, 0.03)
+# Angle by which a loop is turned on its way, radians.
+_TURN: Final = 2.0
 
 
 class MaterialReport(eqx.Module):
@@ -52,6 +59,10 @@ class MaterialReport(eqx.Module):
             work back and forth; NaN: there was none.
         tangent_error: |tangent - d stress / d strain| relative to the larger of it and the virgin moduli.
         tangent_asymmetry: |C - C^T| likewise; NaN where the law claims no symmetry.
+        objectivity: at finite strain |P(Q F) - Q P(F)| for a history that is turned on its way, relative to the largest
+            stress, or the change of energy, whichever is larger; NaN at small strain.
+        convexity: smallest eigenvalue of the symmetric tangent on these paths (at finite strain of the acoustic tensor)
+            relative to the virgin moduli; where it is negative the law softens, which is no part of the verdict.
         code: why not (bits, see `reason`).
     """
 
@@ -62,6 +73,8 @@ class MaterialReport(eqx.Module):
     cycle: Float[Array, "..."]
     tangent_error: Float[Array, "..."]
     tangent_asymmetry: Float[Array, "..."]
+    objectivity: Float[Array, "..."]
+    convexity: Float[Array, "..."]
     code: Int[Array, "..."]
 
     @property
@@ -84,6 +97,8 @@ class _Answers(NamedTuple):
     code: Array
     tangent_error: Array
     asymmetry: Array
+    stress: Array
+    convexity: Array
 
 
 def judge_material(
@@ -104,6 +119,10 @@ def judge_material(
 
         D >= 0,    W - (psi - psi_0) - D -> 0 with the step,    W = d psi >= 0 over a lap with D = 0,
         C = d sigma / d eps.
+
+    At finite strain F = 1 + eps with all d d components, and a second history Q(t) F(t) is driven beside it:
+
+        P(Q F) = Q P(F),    W(Q F) = W(F).
 
     The balance is met where it is below the tolerance, or falls with the step towards a limit that is. In conduction
     there is none, since a law may count the power of a steady state as dissipated or not; power >= 0 is asked for.
@@ -136,14 +155,41 @@ def judge_material(
 def _judge(law, size, duration, tolerance, dim: int, steps: int, dtype: str):
     pts = (1,) * dim
     points = law.points(pts, size.dtype)
-    solid = law.physics == "elasticity"
-    n = (6 if dim == 3 else 3) if solid else dim
-    loops = jnp.asarray(_loops(n, steps), dtype) * size
+    solid = law.physics != "conduction"
+    n = {"conduction": dim, "elasticity": 6 if dim == 3 else 3, "finite_strain": dim * dim}[law.physics]
+    rest = at_rest(jnp.zeros(n, size.dtype), dim)
+    loops = rest + jnp.asarray(_loops(n, steps), dtype) * size
     half = len(_SIZES) * 2
     dt = duration / steps * jnp.where(jnp.arange(2 * half) < half, 1, 0.5)
-    answers = jax.vmap(lambda path, dt: _drive(points, path, dt, pts))(loops, dt)
+    run = jax.vmap(lambda path, dt: _drive(points, path, dt, pts))
+    answers = run(loops, dt)
+    turned = jnp.asarray(jnp.nan, size.dtype)
+    if law.physics == "finite_strain":
+        turned = _turned_apart(run, loops[:half], dt[:half], answers, dim)
     code = worst_of(jnp.max(answers.code), law.code())
-    return _report(answers, code, half, steps, solid, points.symmetric, tolerance), code
+    return _report(answers, code, half, steps, solid, points.symmetric, tolerance, turned), code
+
+
+def _turned_apart(run, loops, dt, answers: _Answers, dim):
+    """Largest difference between the histories Q F and F, once their stresses are turned back."""
+    angle = _TURN * np.arange(loops.shape[1]) / loops.shape[1]
+    if dim == 2:
+        turns = np.stack([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]).transpose(2, 0, 1)
+    else:
+        axis = np.array([1.0, 2.0, 3.0]) / 14**0.5
+        cross = np.cross(np.eye(3), -axis)  # Rodrigues
+        sine, versine = np.sin(angle)[:, None, None], 1 - np.cos(angle)[:, None, None]
+        turns = np.eye(3) + sine * cross + versine * (cross @ cross)
+    turns = jnp.asarray(turns, loops.dtype)
+    turn = lambda x: jnp.einsum("tij,ltjk->ltik", turns, x.reshape(*x.shape[:2], dim, dim)).reshape(x.shape)  # noqa: E731
+    other = run(turn(loops), dt)
+    lanes, half = len(loops), (1, 2)
+    stress, energy = answers.stress[:lanes], answers.energy[:lanes]
+    size = jnp.max(jnp.abs(stress), axis=half)
+    apart = jnp.max(jnp.abs(other.stress - turn(stress)), axis=half) / jnp.where(size > 0, size, 1)
+    gain = jnp.max(jnp.abs(energy), axis=1)
+    moved = jnp.max(jnp.abs(other.energy - energy), axis=1) / jnp.where(gain > 0, gain, 1)
+    return jnp.max(jnp.maximum(apart, moved))
 
 
 def _loops(n, steps):
@@ -200,14 +246,25 @@ def _drive(points, path, dt, pts) -> _Answers:
             code=jnp.max(up.code),
             tangent_error=error / scale,
             asymmetry=_norm(true - true.T) / scale,
+            stress=stress,
+            convexity=_lowest(true, len(pts)) / jnp.where(_norm(virgin) > 0, _norm(virgin), 1),
         )
         return (up.state, stress, strain), out
 
-    start = (points.initial(pts, path.dtype), jnp.zeros(n, path.dtype), jnp.zeros(n, path.dtype))
+    start = (points.initial(pts, path.dtype), jnp.zeros(n, path.dtype), path[0])
     return jax.lax.scan(body, start, path)[1]
 
 
-def _report(a: _Answers, code, half, steps, solid, symmetric, tolerance) -> MaterialReport:
+def _lowest(tangent, dim):
+    """Smallest eigenvalue of the symmetric part, or of the acoustic tensor at finite strain."""
+    finite = jnp.all(jnp.isfinite(tangent))
+    n = tangent.shape[0]
+    safe = jnp.where(finite, 0.5 * (tangent + tangent.T), jnp.eye(n, dtype=tangent.dtype))
+    lowest = ellipticity(safe)[0] if physics_of(n, dim) == "finite_strain" else jnp.linalg.eigvalsh(safe)[0]
+    return jnp.where(finite, lowest, jnp.nan)
+
+
+def _report(a: _Answers, code, half, steps, solid, symmetric, tolerance, turned) -> MaterialReport:
     root = jnp.sqrt(jnp.finfo(a.work.dtype).eps)
     work, lost = a.work[:, 1:], a.dissipation[:, 1:]
     largest = lambda x: jnp.max(jnp.abs(x), axis=1)  # noqa: E731
@@ -249,6 +306,7 @@ def _report(a: _Answers, code, half, steps, solid, symmetric, tolerance) -> Mate
         (LAW_CYCLE, cycle > tolerance),
         (LAW_TANGENT, error > 100 * root),
         (LAW_SYMMETRY, asymmetry > 100 * root),
+        (LAW_OBJECTIVITY, turned > 100 * root),
         (LAW_CODE, code != 0),
         (LAW_NOT_FINITE, ~jnp.all(a.finite)),
     ):
@@ -261,6 +319,8 @@ def _report(a: _Answers, code, half, steps, solid, symmetric, tolerance) -> Mate
         cycle=jnp.where(jnp.isinf(cycle), jnp.nan, cycle),
         tangent_error=error,
         tangent_asymmetry=asymmetry,
+        objectivity=turned,
+        convexity=jnp.min(a.convexity),
         code=bits,
     )
 

@@ -36,6 +36,9 @@ SLOW = {
     "kelvin-voigt": m.KelvinVoigt(ISO, 10.0, 3.0),
     "norton": m.Norton(ISO, 0.5, 5.0, 1e-2),
     "perzyna": m.ViscoPlasticity(ISO, LINEAR, 0.2, 3.0, 0.1),
+    "neo-hookean": jh.NeoHookean(ISO),
+    "saint venant-kirchhoff": jh.SaintVenantKirchhoff(jh.LinearElastic.cubic(168.4, 121.4, 75.4)),
+    "finite j2": jh.FiniteJ2Plasticity(ISO, m.VoceHardening(0.4, 0.8, 30.0)),
     "conduction": jh.LinearConduction(2.0),
     "conduction tensor": jh.LinearConduction.tensor(np.diag([1.0, 2.0, 3.0]) + 0.1),
     **{f"standard {name}": law for name, law in LAWS.items()},
@@ -50,6 +53,28 @@ def test_the_library_passes(name):
     assert report.verdict and s.result.ok and report.reason.startswith("admissible")
     assert report.lowest_dissipation > -1e-12 and report.tangent_error < 1e-10
     assert np.isnan(report.balance) == (law.physics == "conduction")
+    assert np.isnan(report.objectivity) == (law.physics != "finite_strain")
+    assert not report.objectivity > 1e-10
+
+
+def test_an_energy_that_sees_the_rotation_is_refused():
+    # W of the symmetric part of F alone: linear elasticity put into finite strain, right for small rotations only.
+    def energy(f, p):
+        e = 0.5 * (f + f.T) - jnp.eye(3)
+        return 0.5 * p["lame"] * jnp.trace(e) ** 2 + p["shear"] * jnp.sum(e * e)
+
+    report = jh.certify(jh.Hyperelastic(energy, {"lame": 1.0, "shear": 1.0}), jh.Grid((1, 1))).value
+    assert not report.verdict and report.objectivity > 0.1
+    assert int(report.code) == v.LAW_OBJECTIVITY and "superposed rotation" in report.reason
+
+
+@pytest.mark.slow
+def test_convexity_is_the_softest_direction():
+    # Moduli 2 mu = 2 on deviators, 3 K = 5 on the sphere, |C| = sqrt(5 * 4 + 25); damage softens below zero.
+    stiff = jh.LinearElastic.isotropic(9 * 5 / 3 / (3 * 5 / 3 + 1), (5 - 2) / (2 * 5 + 2))
+    assert jh.certify(stiff).value.convexity == pytest.approx(2 / 45**0.5, rel=1e-9)
+    brittle = m.IsotropicDamage(ISO, 1e-3, m.LinearSoftening(20.0))
+    assert jh.certify(brittle).value.convexity < 0
 
 
 class Cheat(AbstractMaterial):

@@ -15,8 +15,7 @@ from ..results import LOCAL_SOLVE, SUCCESS, InputError
 from ..solvers import guarded
 from ..tensors import rotation_mandel
 from ._crystal_solve import Local, crystal_step, kinetics, linearized, residual
-from ._hardening import _above, _at_least
-from ._law import as_parameter, spread
+from ._law import above, as_parameter, at_least, spread
 from ._linear_elastic import LinearElastic
 from ._material import AbstractMaterial, AbstractPoints, Step, Update, packed
 from ._slip_systems import DEVIATORIC, SlipHardening, SlipSystems, slip_systems
@@ -134,14 +133,14 @@ class CrystalPlasticity(AbstractMaterial):
     def check(self, where: str = "") -> None:
         LinearElastic(self.elastic.parameters, self.elastic.form, self.rotation).check(where)
         for name in ("strength", "reference_rate"):
-            _above(getattr(self, name), name, where)
-        _at_least(self.exponent, 1, "exponent", where)
-        _at_least(self.latent, 0, "latent", where)
+            above(getattr(self, name), name, where)
+        at_least(self.exponent, 1, "exponent", where)
+        at_least(self.latent, 0, "latent", where)
         if self.hardening is not None:
             self.hardening.check(where)
         stiff = [x for x in self.elastic.parameters.values() if not isinstance(x, Tracer)]
         if self.elastic.form == "isotropic" and len(stiff) == 2:
-            _above(self.elastic.parameters["young"], "young", where)
+            above(self.elastic.parameters["young"], "young", where)
 
 
 def _parameter(value, shape, dtype, name):

@@ -20,9 +20,8 @@ from ..messages import (
     upper_triangle,
 )
 from ..results import SUCCESS, InputError
-from ._hardening import _above
 from ._hooke import hooke
-from ._law import as_parameter, first_bad, spread
+from ._law import above, as_parameter, first_bad, spread, spread_part
 from ._linear_elastic import LinearElastic
 from ._material import AbstractMaterial, AbstractPoints, Step, Update
 
@@ -47,7 +46,7 @@ class ExponentialSoftening(eqx.Module):
 
     def check(self, where: str = "") -> None:
         """Raise `InputError` for inadmissible concrete values."""
-        _above(self.rate, "rate", where)
+        above(self.rate, "rate", where)
 
 
 class LinearSoftening(eqx.Module):
@@ -69,11 +68,7 @@ class LinearSoftening(eqx.Module):
 
     def check(self, where: str = "") -> None:
         """Raise `InputError` for inadmissible concrete values."""
-        if not isinstance(self.ultimate, Tracer):
-            u = np.asarray(self.ultimate, np.float64)
-            ok = np.isfinite(u) & (u > 1)
-            if not ok.all():
-                raise InputError(f"ultimate{where} is {first_bad(ok, u)}: give finite numbers > 1")
+        above(self.ultimate, "ultimate", where, 1)
 
 
 class IsotropicDamage(AbstractMaterial):
@@ -101,7 +96,7 @@ class IsotropicDamage(AbstractMaterial):
         size (energy per area = voxel size times energy per volume), or trust only what comes before the peak.
 
     Source:
-        Simo & Ju (1987), Int. J. Solids Struct. 23, 821-840.
+        Simo & Ju (1987), part I, Int. J. Solids Struct. 23, 821-840 (the strain-based model).
     """
 
     elastic: LinearElastic
@@ -123,14 +118,10 @@ class IsotropicDamage(AbstractMaterial):
         self.physics = "elasticity"
 
     def points(self, shape, dtype):
-        cast = lambda x: jnp.asarray(x, dtype) if eqx.is_inexact_array(x) else x  # noqa: E731
-        softening = jax.tree.map(cast, self.softening)
-        for leaf in jax.tree.leaves(softening):
-            spread(leaf, shape, dtype, "a softening parameter")
         return DamagePoints(
             moduli=self.elastic.response(shape, dtype),
             threshold=spread(self.threshold, shape, dtype, "threshold"),
-            softening=softening,
+            softening=spread_part(self.softening, shape, dtype, "a softening parameter"),
             residual=spread(self.residual, shape, dtype, "residual"),
             dim=len(shape),
         )
@@ -140,7 +131,7 @@ class IsotropicDamage(AbstractMaterial):
 
     def check(self, where: str = "") -> None:
         self.elastic.check(where)
-        _above(self.threshold, "threshold", where)
+        above(self.threshold, "threshold", where)
         if isinstance(self.softening, ExponentialSoftening | LinearSoftening):
             self.softening.check(where)
         if not isinstance(self.residual, Tracer):

@@ -13,9 +13,8 @@ from jaxtyping import Array, Float
 
 from ..messages import AnisotropicElasticResponse, upper_triangle
 from ..results import LOCAL_SOLVE, SUCCESS, InputError
-from ._hardening import _finite
 from ._hooke import in_plane, lifted
-from ._law import as_parameter, spread
+from ._law import as_parameter, finite, spread
 from ._local_newton import local_root
 from ._material import AbstractMaterial, AbstractPoints, Step, Update
 
@@ -149,7 +148,7 @@ class StandardMaterial(AbstractMaterial):
 
     def check(self, where: str = "") -> None:
         for path, leaf in jax.tree_util.tree_leaves_with_path(self.parameters):
-            _finite(leaf, f"parameters{jax.tree_util.keystr(path)}", where)
+            finite(leaf, f"parameters{jax.tree_util.keystr(path)}", where)
 
 
 @dataclass(frozen=True)

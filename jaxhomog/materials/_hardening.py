@@ -13,7 +13,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from ..results import InputError
-from ._law import as_parameter, first_bad
+from ._law import above, as_parameter, at_least, finite
 
 # Gauss points of the stored energy of a user's own law.
 _GAUSS = tuple(
@@ -59,8 +59,8 @@ class LinearHardening(AbstractHardening):
         return 0.5 * self.modulus * p**2
 
     def check(self, where: str = "") -> None:
-        _at_least(self.yield_stress, 0, "yield_stress", where)
-        _finite(self.modulus, "modulus", where)
+        at_least(self.yield_stress, 0, "yield_stress", where)
+        finite(self.modulus, "modulus", where)
 
 
 class VoceHardening(AbstractHardening):
@@ -91,9 +91,9 @@ class VoceHardening(AbstractHardening):
         return (self.saturation_stress - self.yield_stress) * (p + jnp.expm1(-self.rate * p) / self.rate)
 
     def check(self, where: str = "") -> None:
-        _at_least(self.yield_stress, 0, "yield_stress", where)
-        _at_least(self.saturation_stress, 0, "saturation_stress", where)
-        _above(self.rate, "rate", where)
+        at_least(self.yield_stress, 0, "yield_stress", where)
+        at_least(self.saturation_stress, 0, "saturation_stress", where)
+        above(self.rate, "rate", where)
 
 
 class TabulatedHardening(AbstractHardening):
@@ -132,12 +132,24 @@ class TabulatedHardening(AbstractHardening):
         return sum(0.5 * over**2 * bend for over, bend in self._bends(p))
 
     def check(self, where: str = "") -> None:
-        _at_least(self.yield_stress, 0, "yield_stress", where)
+        at_least(self.yield_stress, 0, "yield_stress", where)
         if isinstance(self.plastic_strain, Tracer):
             return
         p = np.asarray(self.plastic_strain)
         if not (p[0] == 0 and (np.diff(p) > 0).all()):
             raise InputError(f"plastic_strain{where} is {p.tolist()}: give numbers that rise from 0")
+
+
+def need_function(hardening) -> None:
+    """Raise `InputError` unless the hardening is a function."""
+    if not callable(hardening):
+        raise InputError("hardening is not a function p -> sigma_y: give LinearHardening(...) or alike")
+
+
+def check_hardening(hardening, where: str) -> None:
+    """Check a hardening that has something to check; a user's own has not."""
+    if isinstance(hardening, AbstractHardening):
+        hardening.check(where)
 
 
 def slope(hardening, p):
@@ -151,26 +163,3 @@ def stored_energy(hardening, p):
         return hardening.stored(p)
     start = hardening(jnp.zeros_like(p))
     return sum(w * p * (hardening(x * p) - start) for x, w in _GAUSS)
-
-
-def _finite(value, name, where):
-    if not isinstance(value, Tracer):
-        v = np.asarray(value, np.float64)
-        if not np.isfinite(v).all():
-            raise InputError(f"{name}{where} is {first_bad(np.isfinite(v), v)}: give finite numbers")
-
-
-def _at_least(value, low, name, where):
-    _finite(value, name, where)
-    if not isinstance(value, Tracer):
-        v = np.asarray(value, np.float64)
-        if not (v >= low).all():
-            raise InputError(f"{name}{where} is {first_bad(v >= low, v)}: give a number >= {low:g}")
-
-
-def _above(value, name, where):
-    _finite(value, name, where)
-    if not isinstance(value, Tracer):
-        v = np.asarray(value, np.float64)
-        if not (v > 0).all():
-            raise InputError(f"{name}{where} is {first_bad(v > 0, v)}: give a number > 0")

@@ -11,12 +11,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..messages import IsotropicElasticResponse, PlasticResponse
-from ..results import LOCAL_SOLVE, SUCCESS, InputError
+from ..results import LOCAL_SOLVE, SUCCESS
 from ..solvers import scalar_root
 from ..tensors import safe_sqrt
-from ._hardening import AbstractHardening, slope, stored_energy
+from ._hardening import check_hardening, need_function, slope, stored_energy
+from ._isotropic import isotropic_moduli, need_isotropic
 from ._kinematic import ArmstrongFrederick
-from ._law import spread
+from ._law import spread_part
 from ._linear_elastic import LinearElastic
 from ._material import AbstractMaterial, AbstractPoints, Step, Update
 
@@ -48,10 +49,8 @@ class J2Plasticity(AbstractMaterial):
     physics: str = eqx.field(static=True)
 
     def __init__(self, elastic: LinearElastic, hardening: Any, kinematic: ArmstrongFrederick | None = None):
-        if not isinstance(elastic, LinearElastic) or elastic.form != "isotropic":
-            raise InputError("J2Plasticity needs isotropic elasticity: give LinearElastic.isotropic(young, poisson)")
-        if not callable(hardening):
-            raise InputError("hardening is not a function p -> sigma_y: give LinearHardening(...) or alike")
+        need_isotropic(elastic, "J2Plasticity")
+        need_function(hardening)
         self.elastic, self.hardening, self.kinematic = elastic, hardening, kinematic
         self.physics = "elasticity"
 
@@ -60,14 +59,9 @@ class J2Plasticity(AbstractMaterial):
         return True
 
     def points(self, shape, dtype):
-        moduli = self.elastic.response(shape, dtype)
-        assert isinstance(moduli, IsotropicElasticResponse)
-        cast = lambda x: jnp.asarray(x, dtype) if eqx.is_inexact_array(x) else x  # noqa: E731
-        hardening, kinematic = jax.tree.map(cast, (self.hardening, self.kinematic))
-        for law in (hardening, kinematic):
-            for leaf in jax.tree.leaves(law):
-                if jnp.ndim(leaf) > 1:  # a row of a table is no field
-                    spread(leaf, shape, dtype, "a hardening parameter")
+        moduli = isotropic_moduli(self.elastic, shape, dtype)
+        parts = (self.hardening, self.kinematic)
+        hardening, kinematic = (spread_part(x, shape, dtype, "a hardening parameter", rows=True) for x in parts)
         return J2Points(lam=moduli.lam, mu=moduli.mu, hardening=hardening, kinematic=kinematic, dim=len(shape))
 
     def code(self):
@@ -75,9 +69,9 @@ class J2Plasticity(AbstractMaterial):
 
     def check(self, where: str = "") -> None:
         self.elastic.check(where)
-        for part in (self.hardening, self.kinematic):
-            if isinstance(part, AbstractHardening | ArmstrongFrederick):
-                part.check(where)
+        check_hardening(self.hardening, where)
+        if self.kinematic is not None:
+            self.kinematic.check(where)
 
 
 class J2Points(AbstractPoints):

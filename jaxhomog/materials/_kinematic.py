@@ -7,8 +7,7 @@ from typing import Any
 import equinox as eqx
 from jaxtyping import Array, Float
 
-from ._hardening import _at_least
-from ._law import as_parameter
+from ._law import as_parameter, at_least
 
 
 class ArmstrongFrederick(eqx.Module):
@@ -19,7 +18,8 @@ class ArmstrongFrederick(eqx.Module):
         recovery: >= 0 (no unit), or None: Prager's linear law, whose tangent is symmetric.
 
     Source:
-        Armstrong & Frederick (1966), reprinted in Mater. High Temp. 24 (2007) 1-26; Prager (1956), J. Appl. Mech. 23.
+        Armstrong & Frederick (1966), reprinted in Mater. High Temp. 24 (2007) 1-26; Prager (1956), J. Appl. Mech. 23,
+        493-496.
     """
 
     modulus: Float[Array, "..."]
@@ -31,9 +31,9 @@ class ArmstrongFrederick(eqx.Module):
 
     def check(self, where: str = "") -> None:
         """Raise `InputError` for inadmissible concrete values."""
-        _at_least(self.modulus, 0, "kinematic modulus", where)
+        at_least(self.modulus, 0, "kinematic modulus", where)
         if self.recovery is not None:
-            _at_least(self.recovery, 0, "recovery", where)
+            at_least(self.recovery, 0, "recovery", where)
 
 
 def prager(modulus: Any) -> ArmstrongFrederick:

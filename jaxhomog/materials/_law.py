@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import abc
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from ..messages import AbstractResponse
 from ..results import InputError
@@ -62,3 +65,46 @@ def first_bad(ok: np.ndarray, value: np.ndarray) -> str:
     """Value and place of the first inadmissible entry, for a message."""
     at = tuple(int(i) for i in np.argwhere(~np.broadcast_to(ok, value.shape))[0]) if value.ndim else ()
     return f"{value[at] if value.ndim else value[()]:g}" + (f" at voxel {at}" if at else "")
+
+
+def spread_part(part, shape, dtype, name: str, rows: bool = False):
+    """A function that a law holds (hardening, softening) with its arrays in the dtype of a grid, which they must fit.
+
+    Args:
+        part: an `eqx.Module` or None.
+        shape: the grid's shape.
+        dtype: floating dtype of the computation.
+        name: of its parameters, for a message.
+        rows: whether a row of numbers is a table and no field.
+    """
+    part = jax.tree.map(lambda x: jnp.asarray(x, dtype) if eqx.is_inexact_array(x) else x, part)
+    for leaf in jax.tree.leaves(part):
+        if not (rows and jnp.ndim(leaf) <= 1):
+            spread(leaf, shape, dtype, name)
+    return part
+
+
+def finite(value, name: str, where: str) -> None:
+    """Raise `InputError` for concrete values that are not finite."""
+    if not isinstance(value, Tracer):
+        v = np.asarray(value, np.float64)
+        if not np.isfinite(v).all():
+            raise InputError(f"{name}{where} is {first_bad(np.isfinite(v), v)}: give finite numbers")
+
+
+def at_least(value, low: float, name: str, where: str) -> None:
+    """Raise `InputError` for concrete values that are not finite or lie below `low`."""
+    finite(value, name, where)
+    if not isinstance(value, Tracer):
+        v = np.asarray(value, np.float64)
+        if not (v >= low).all():
+            raise InputError(f"{name}{where} is {first_bad(v >= low, v)}: give a number >= {low:g}")
+
+
+def above(value, name: str, where: str, low: float = 0) -> None:
+    """Raise `InputError` for concrete values that are not finite or do not exceed `low`."""
+    finite(value, name, where)
+    if not isinstance(value, Tracer):
+        v = np.asarray(value, np.float64)
+        if not (v > low).all():
+            raise InputError(f"{name}{where} is {first_bad(v > low, v)}: give a number > {low:g}")

@@ -13,8 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..results import InputError
-from ._hardening import _above, _at_least
-from ._law import as_parameter
+from ._law import above, as_parameter, at_least
 
 # Orthonormal basis of the deviatoric tensors, Mandel components by rows. Cubic stiffness is diagonal in it:
 # c11 - c12 twice, then 2 c44 three times.
@@ -147,9 +146,9 @@ class SlipHardening(eqx.Module):
 
     def check(self, where: str = "") -> None:
         """Raise `InputError` for inadmissible concrete values."""
-        _at_least(self.modulus, 0, "hardening modulus", where)
-        _above(self.saturation, "saturation", where)
-        _at_least(self.exponent, 1, "hardening exponent", where)
+        at_least(self.modulus, 0, "hardening modulus", where)
+        above(self.saturation, "saturation", where)
+        at_least(self.exponent, 1, "hardening exponent", where)
 
 
 def below_one(ratio, exponent):

@@ -11,9 +11,8 @@ from jaxtyping import Array, Float
 from ..messages import AbstractResponse, AnisotropicElasticResponse, IsotropicElasticResponse, total, upper_triangle
 from ..results import SUCCESS, InputError
 from ..tensors import rotation_mandel
-from ._hardening import _finite
 from ._hooke import hooke, in_plane, lifted, solid_moduli
-from ._law import as_parameter, spread
+from ._law import as_parameter, finite, spread
 from ._linear_elastic import LinearElastic
 from ._material import AbstractMaterial, AbstractPoints, Step, Update
 
@@ -40,7 +39,7 @@ class ThermoElastic(AbstractMaterial):
         InputError: an elasticity that is not `LinearElastic`; a 3 x 3 in-plane stiffness.
 
     Source:
-        Nye (1985), Physical Properties of Crystals, chapter X.
+        Nye (1985), Physical Properties of Crystals, chapters VI (expansion) and X (thermodynamics).
     """
 
     elastic: LinearElastic
@@ -89,8 +88,8 @@ class ThermoElastic(AbstractMaterial):
 
     def check(self, where: str = "") -> None:
         self.elastic.check(where)
-        _finite(self.expansion, "expansion", where)
-        _finite(self.reference_temperature, "reference_temperature", where)
+        finite(self.expansion, "expansion", where)
+        finite(self.reference_temperature, "reference_temperature", where)
 
 
 class ThermoElasticPoints(AbstractPoints):

@@ -10,9 +10,8 @@ from jaxtyping import Array, Float
 
 from ..messages import IsotropicElasticResponse
 from ..results import InputError
-from ._hardening import _above, _at_least
 from ._isotropic import code_of, deviator, isotropic_moduli, need_isotropic, on_points, square, with_mean
-from ._law import as_parameter
+from ._law import above, as_parameter, at_least
 from ._linear_elastic import LinearElastic
 from ._material import AbstractMaterial, AbstractPoints, Step, Update
 
@@ -37,7 +36,7 @@ class GeneralizedMaxwell(AbstractMaterial):
 
     Source:
         Taylor, Pister & Goudreau (1970), Int. J. Numer. Meth. Eng. 2, 45-59; Simo & Hughes (1998), Computational
-        Inelasticity, chapter 10.
+        Inelasticity, sections 10.2 (model) and 10.3 (integration).
 
     Caveats:
         The dissipation of a step is the integral of sum_i 2 G_i |e - a_i|^2 / tau_i over it in closed form, with the
@@ -89,10 +88,10 @@ class GeneralizedMaxwell(AbstractMaterial):
     def check(self, where: str = "") -> None:
         self.elastic.check(where)
         for i in range(self.moduli.shape[0]):
-            _at_least(self.moduli[i], 0, f"moduli[{i}]", where)
-            _above(self.times[i], f"times[{i}]", where)
+            at_least(self.moduli[i], 0, f"moduli[{i}]", where)
+            above(self.times[i], f"times[{i}]", where)
             if self.bulk_moduli is not None:
-                _at_least(self.bulk_moduli[i], 0, f"bulk_moduli[{i}]", where)
+                at_least(self.bulk_moduli[i], 0, f"bulk_moduli[{i}]", where)
 
 
 class MaxwellPoints(AbstractPoints):
@@ -224,8 +223,8 @@ class KelvinVoigt(AbstractMaterial):
 
     def check(self, where: str = "") -> None:
         self.elastic.check(where)
-        _at_least(self.viscosity, 0, "viscosity", where)
-        _at_least(self.bulk_viscosity, 0, "bulk_viscosity", where)
+        at_least(self.viscosity, 0, "viscosity", where)
+        at_least(self.bulk_viscosity, 0, "bulk_viscosity", where)
 
 
 class KelvinVoigtPoints(AbstractPoints):

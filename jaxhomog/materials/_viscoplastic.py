@@ -11,12 +11,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..messages import IsotropicElasticResponse, PlasticResponse
-from ..results import INVALID_MATERIAL, SUCCESS, InputError
+from ..results import INVALID_MATERIAL, SUCCESS
 from ..solvers import scalar_root
 from ..tensors import safe_sqrt
-from ._hardening import AbstractHardening, _above, _at_least, slope, stored_energy
+from ._hardening import check_hardening, need_function, slope, stored_energy
 from ._isotropic import code_of, deviator, isotropic_moduli, need_isotropic, on_points, square, with_mean
-from ._law import as_parameter, spread
+from ._law import above, as_parameter, at_least, spread_part
 from ._linear_elastic import LinearElastic
 from ._material import AbstractMaterial, AbstractPoints, Step, Update
 
@@ -43,7 +43,7 @@ class ViscoPlasticity(AbstractMaterial):
 
     Source:
         Perzyna (1966), Adv. Appl. Mech. 9, 243-377; de Souza Neto, Peric & Owen (2008), Computational Methods for
-        Plasticity, chapter 11.
+        Plasticity, section 11.3.
 
     Caveats:
         The dissipation of a step is (q - sigma_y(p) + sigma_y(0)) dp, with q and p at its end. A point whose
@@ -59,8 +59,7 @@ class ViscoPlasticity(AbstractMaterial):
 
     def __init__(self, elastic: LinearElastic, hardening: Any, drag: Any, exponent: Any, reference_rate: Any):
         need_isotropic(elastic, "ViscoPlasticity")
-        if not callable(hardening):
-            raise InputError("hardening is not a function p -> sigma_y: give LinearHardening(...) or alike")
+        need_function(hardening)
         self.elastic, self.hardening = elastic, hardening
         self.drag = as_parameter(drag, "drag")
         self.exponent = as_parameter(exponent, "exponent")
@@ -76,11 +75,7 @@ class ViscoPlasticity(AbstractMaterial):
         return True
 
     def points(self, shape, dtype):
-        cast = lambda x: jnp.asarray(x, dtype) if eqx.is_inexact_array(x) else x  # noqa: E731
-        hardening = jax.tree.map(cast, self.hardening)
-        for leaf in jax.tree.leaves(hardening):
-            if jnp.ndim(leaf) > 1:  # a row of a table is no field
-                spread(leaf, shape, dtype, "a hardening parameter")
+        hardening = spread_part(self.hardening, shape, dtype, "a hardening parameter", rows=True)
         return _points(self, hardening, self.drag, "drag", shape, dtype)
 
     def code(self):
@@ -88,11 +83,8 @@ class ViscoPlasticity(AbstractMaterial):
 
     def check(self, where: str = "") -> None:
         self.elastic.check(where)
-        if isinstance(self.hardening, AbstractHardening):
-            self.hardening.check(where)
-        _above(self.drag, "drag", where)
-        _at_least(self.exponent, 1, "exponent", where)
-        _above(self.reference_rate, "reference_rate", where)
+        check_hardening(self.hardening, where)
+        _check_rate(self, "drag", where)
 
 
 class Norton(AbstractMaterial):
@@ -149,9 +141,7 @@ class Norton(AbstractMaterial):
 
     def check(self, where: str = "") -> None:
         self.elastic.check(where)
-        _above(self.stress, "stress", where)
-        _at_least(self.exponent, 1, "exponent", where)
-        _above(self.reference_rate, "reference_rate", where)
+        _check_rate(self, "stress", where)
 
 
 class ViscoPlasticPoints(AbstractPoints):
@@ -237,6 +227,13 @@ class ViscoPlasticPoints(AbstractPoints):
         direction = trial * (2 * _ROOT * self.mu / safe)
         weight = jnp.broadcast_to(2 * self.mu * along, mu.shape)
         return PlasticResponse(jnp.broadcast_to(bulk - 2 * mu / 3, mu.shape), mu, weight, direction, self.dim)
+
+
+def _check_rate(law, drag, where):
+    """The parameters of the power law, of both materials."""
+    above(getattr(law, drag), drag, where)
+    at_least(law.exponent, 1, "exponent", where)
+    above(law.reference_rate, "reference_rate", where)
 
 
 def _points(law, hardening, drag, name, shape, dtype):

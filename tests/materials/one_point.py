@@ -11,7 +11,8 @@ ONE = np.asarray([1.0, 1, 1, 0, 0, 0])
 
 
 @eqx.filter_jit
-def _march(law, strains, dts):
+def history(law, strains, dts):
+    """As `march`, of arrays and differentiable; compiled for every length."""
     pts = (1,) * (3 if strains.shape[1] == 6 else 2)
     points = law.points(pts, strains.dtype)
 
@@ -32,7 +33,7 @@ def march(law, strains, dts=1.0):
     more = (8 if n <= 8 else 1024) - n % 1024
     dts = np.pad(np.broadcast_to(dts, (n,)).astype(strains.dtype), (0, more), mode="edge")
     strains = np.pad(strains, ((0, more), (0, 0)), mode="edge")
-    return tuple(np.asarray(x)[:n] for x in _march(law, jnp.asarray(strains), jnp.asarray(dts)))
+    return tuple(np.asarray(x)[:n] for x in history(law, jnp.asarray(strains), jnp.asarray(dts)))
 
 
 @eqx.filter_jit

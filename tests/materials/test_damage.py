@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from one_point import history, march, path
 
 import jaxhomog as jh
 from jaxhomog.materials import ExponentialSoftening, IsotropicDamage, LinearSoftening, Step
@@ -33,27 +34,6 @@ LAWS = {
     "crystal": IsotropicDamage(CRYSTAL, Y0, ExponentialSoftening(0.4)),
 }
 ANY = pytest.mark.parametrize("law", LAWS.values(), ids=LAWS.keys())
-
-
-@eqx.filter_jit
-def _march(law, strains):
-    pts = (1,) * (3 if strains.shape[1] == 6 else 2)
-    points = law.points(pts, strains.dtype)
-
-    def body(state, strain):
-        up = points.update(strain.reshape(-1, *pts), state, STEP)
-        return up.state, (up.stress.ravel(), up.state.ravel(), up.energy.ravel()[0], up.dissipation.ravel()[0])
-
-    return jax.lax.scan(body, points.initial(pts, strains.dtype), strains)[1]
-
-
-def march(law, strains):
-    """Stress, state, energy and dissipation of a history of strains (T, n) at one point."""
-    return tuple(np.asarray(x) for x in _march(law, jnp.asarray(strains)))
-
-
-def path(seed, steps=6, n=6, size=8e-3):
-    return np.cumsum(np.random.default_rng(seed).normal(size=(steps, n)), axis=0) * size / steps**0.5
 
 
 def test_shear_against_the_closed_forms():
@@ -95,7 +75,7 @@ def test_unloading_is_elastic_and_damage_never_heals(law):
 @ANY
 def test_the_second_law_on_random_paths(law):
     for seed in range(5):
-        _, state, energy, dissipation = march(law, path(seed))
+        _, state, energy, dissipation = march(law, path(seed, size=8e-3))
         d = np.asarray(law.points((1, 1, 1), float).damage(jnp.asarray(state).T))
         assert (dissipation >= 0).all() and dissipation.sum() > 0 and (energy >= 0).all()
         assert (np.diff(d) >= 0).all() and (d < 1).all()
@@ -117,7 +97,7 @@ def test_the_energy_balance_closes_with_the_step(law):
 @pytest.mark.parametrize("plane", [False, True])
 @pytest.mark.parametrize("loading", [True, False])
 def test_tangent_against_differences(law, plane, loading):
-    strain = path(3, n=3 if plane else 6)
+    strain = path(3, n=3 if plane else 6, size=8e-3)
     pts = (1,) * (2 if plane else 3)
     points = law.points(pts, float)
     state = jnp.asarray(march(law, strain)[1][-1]).reshape(1, *pts)
@@ -143,7 +123,7 @@ def _energy(points, e, pts):
 
 @ANY
 def test_plane_strain_is_a_solid_without_strain_along_the_third_axis(law):
-    plane = path(5, n=3)
+    plane = path(5, n=3, size=8e-3)
     solid = np.zeros((len(plane), 6))
     solid[:, [0, 1, 5]] = plane
     s2, x2, e2, d2 = march(law, plane)
@@ -175,7 +155,8 @@ def test_derivative_by_a_parameter():
     """Exponential law in shear beyond the threshold: tau = G gamma_0 exp(A (1 - x)), so d ln tau / d A = 1 - x."""
     g0 = np.sqrt(2 * Y0 / G)
     strain = jnp.zeros((1, 6)).at[0, 5].set(3 * g0 / 2**0.5)
-    tau = lambda a: _march(IsotropicDamage(ELASTIC, Y0, ExponentialSoftening(a), 1e-12), strain)[0][0, 5]  # noqa: E731
+    law = lambda a: IsotropicDamage(ELASTIC, Y0, ExponentialSoftening(a), 1e-12)  # noqa: E731
+    tau = lambda a: history(law(a), strain, jnp.ones(1))[0][0, 5]  # noqa: E731
     assert jax.grad(lambda a: jnp.log(tau(a)))(0.7) == pytest.approx(-2, rel=1e-9)
 
 

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import export
+from one_point import path
 from scipy.optimize import brentq
 from standard_laws import (
     LAWS,
@@ -67,10 +68,6 @@ def march(law, strains, dt=1.0, converged=True):
     *out, code = (np.asarray(x) for x in _march(law, jnp.asarray(strains), jnp.asarray(dt)))
     assert not converged or not code.any()
     return out if converged else (*out, code)
-
-
-def path(seed, steps=6, n=6, size=6e-3):
-    return np.cumsum(np.random.default_rng(seed).normal(size=(steps, n)), axis=0) * size / steps**0.5
 
 
 def shear(gamma):

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from one_point import march, path
 from scipy.integrate import solve_ivp
 
 import jaxhomog as jh
@@ -48,27 +49,6 @@ ANY = pytest.mark.parametrize(
     "law",
     [pytest.param(law, id=name, marks=() if name in FEW else pytest.mark.slow) for name, law in LAWS.items()],
 )
-
-
-@eqx.filter_jit
-def _march(law, strains):
-    pts = (1,) * (3 if strains.shape[1] == 6 else 2)
-    points = law.points(pts, strains.dtype)
-
-    def body(state, strain):
-        up = points.update(strain.reshape(-1, *pts), state, STEP)
-        return up.state, (up.stress.ravel(), up.state.ravel(), up.energy.ravel()[0], up.dissipation.ravel()[0])
-
-    return jax.lax.scan(body, points.initial(pts, strains.dtype), strains)[1]
-
-
-def march(law, strains):
-    """Stress, state, energy and dissipation of a history of strains (T, n) at one point."""
-    return tuple(np.asarray(x) for x in _march(law, jnp.asarray(strains)))
-
-
-def path(seed, steps=6, n=6, size=6e-3):
-    return np.cumsum(np.random.default_rng(seed).normal(size=(steps, n)), axis=0) * size / steps**0.5
 
 
 @pytest.mark.parametrize("modulus", [0.0, 12.0, -5.0])

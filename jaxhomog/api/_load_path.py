@@ -102,12 +102,13 @@ class LoadPath(eqx.Module):
             raise InputError("LoadPath.finite: P is given without p_controlled=: say which components it prescribes")
         down, up = _rows_of(F, "F"), None if P is None else _rows_of(P, "P")
         mask = p_controlled
-        if mask is not None and not isinstance(mask, Tracer):
-            mask = np.asarray(mask)
+        if mask is not None:
+            mask = mask if isinstance(mask, Tracer) else np.asarray(mask)
             width = down.shape[-1]
             if mask.shape[-2:] == (math.isqrt(width),) * 2:
                 mask = mask.reshape(*mask.shape[:-2], width)
-            _holds_rotation(mask, width)
+            if not isinstance(mask, Tracer):
+                _holds_rotation(mask, width)
         return cls(down, up, mask, time, temperature)
 
 

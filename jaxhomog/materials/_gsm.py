@@ -19,7 +19,7 @@ from ._local_newton import local_root
 from ._material import AbstractMaterial, AbstractPoints, Step, Update
 
 
-class _Plain(eqx.Module):
+class Plain(eqx.Module):
     """A Python function as a part of a pytree."""
 
     function: Callable = eqx.field(static=True)
@@ -114,7 +114,7 @@ class StandardMaterial(AbstractMaterial):
             raise InputError(f"internal is {internal!r}: give the number of internal variables, at least 1")
         if max_iterations < 1:
             raise InputError(f"max_iterations is {max_iterations}: give at least 1")
-        wrap = lambda f: f if f is None or isinstance(f, eqx.Module) else _Plain(f)  # noqa: E731
+        wrap = lambda f: f if f is None or isinstance(f, eqx.Module) else Plain(f)  # noqa: E731
         self.free_energy, self.viscous = wrap(free_energy), wrap(viscous)
         self.dissipation_potential, self.dual_potential = wrap(dissipation_potential), wrap(dual_potential)
         self.parameters = jax.tree.map(lambda p: as_parameter(p, "a parameter"), parameters)

@@ -21,9 +21,9 @@ from ..messages import (
 )
 from ..results import LOCAL_SOLVE, SUCCESS, InputError
 from ._finite import in_rows, inverse, solid_gradient, transposed
-from ._hardening import _finite
+from ._gsm import Plain
 from ._isotropic import isotropic_moduli, need_isotropic
-from ._law import as_parameter, spread
+from ._law import as_parameter, finite, spread
 from ._linear_elastic import LinearElastic
 from ._material import AbstractMaterial, AbstractPoints, Step, Update, at_rest
 
@@ -210,15 +210,6 @@ class NeoHookeanPoints(_HyperelasticPoints):
         return GeneralResponse.of(rows, d, True)
 
 
-class _Plain(eqx.Module):
-    """A Python function as a part of a pytree."""
-
-    function: Callable = eqx.field(static=True)
-
-    def __call__(self, *args):
-        return self.function(*args)
-
-
 class Hyperelastic(_Hyperelastic):
     """Any hyperelastic law from its energy; 2-D is plane strain. A neo-Hookean one:
 
@@ -253,7 +244,7 @@ class Hyperelastic(_Hyperelastic):
     def __init__(self, energy: Callable, parameters: Any = ()):
         if not callable(energy):
             raise InputError("energy is not a function W(F, parameters)")
-        self.energy = energy if isinstance(energy, eqx.Module) else _Plain(energy)
+        self.energy = energy if isinstance(energy, eqx.Module) else Plain(energy)
         self.parameters = jax.tree.map(lambda p: as_parameter(p, "a parameter"), parameters)
         self.physics = "finite_strain"
 
@@ -270,7 +261,7 @@ class Hyperelastic(_Hyperelastic):
 
     def check(self, where: str = "") -> None:
         for path, leaf in jax.tree_util.tree_leaves_with_path(self.parameters):
-            _finite(leaf, f"parameters{jax.tree_util.keystr(path)}", where)
+            finite(leaf, f"parameters{jax.tree_util.keystr(path)}", where)
 
 
 class HyperelasticPoints(_HyperelasticPoints):

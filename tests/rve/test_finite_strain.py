@@ -1,8 +1,10 @@
 """The RVE at finite strain: exact laminates, derivatives, boundary conditions, and an element that does not lock."""
 
+import functools
 import json
 from pathlib import Path
 
+import finite_reference
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -149,6 +151,41 @@ def test_tangent_and_adjoint_are_derivatives(shape, element, boundary, held):
             columns.append((up - down) / (2 * size))
         expected = np.stack(columns, axis=1)
         assert np.abs(out.tangent[-1] - expected).max() <= 1e-6 * np.abs(expected).max()
+
+
+@functools.cache
+def driven(element):
+    """A program for cells of one shape; labels and path are arguments."""
+
+    def run(labels, f, p, mask):
+        laws = {0: jh.NeoHookean(moduli(1.0, 9.0)), 1: jh.NeoHookean(moduli(6.0, 1.5))}
+        grid = jh.Grid(labels.shape, (1.0, 1.3))
+        path = jh.LoadPath.finite(f, p, mask)
+        return jh.drive(grid, jh.PhaseMixture(labels, laws), path, element=element, tolerance=1e-11, throw=False)
+
+    return jax.jit(run)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("element", "kind"), [("q1", "full"), ("q1bar", "mean volume")])
+def test_an_independent_code_agrees(element, kind):
+    # Dense matrices, another assembly, energies differentiated by hand: tests/rve/finite_reference.py.
+    labels = np.random.default_rng(11).integers(0, 2, size=(4, 3))
+    properties = {0: (9.0, 1.0), 1: (9.0, 6.0)}
+    f = np.eye(2) + np.array([[0.15, 0.1], [-0.05, -0.1]])
+    free = np.zeros((2, 2), bool)
+    found = driven(element)(jnp.asarray(labels), f[None], 0 * f[None], free)
+    expected = finite_reference.cell(labels, properties, (1.0, 1.3), f, kind)
+    assert int(found.result.code) == 0
+    assert np.allclose(found.value.stress[0], expected.stress.ravel(), rtol=1e-8, atol=1e-9)
+    assert float(found.value.energy[0]) == pytest.approx(expected.energy, rel=1e-9)
+    assert np.allclose(found.value.tangent[0], expected.tangent, rtol=1e-7, atol=1e-7)
+    # Uniaxial tension: P22 = 0 beside prescribed shears.
+    free[1, 1] = True
+    found = driven(element)(jnp.asarray(labels), f[None], 0 * f[None], free)
+    expected = finite_reference.cell(labels, properties, (1.0, 1.3), f, kind, np.zeros((2, 2)), free)
+    assert np.allclose(found.value.strain[0], expected.gradient.ravel(), rtol=1e-8, atol=1e-9)
+    assert np.allclose(found.value.stress[0], expected.stress.ravel(), rtol=1e-8, atol=1e-8)
 
 
 @pytest.mark.slow

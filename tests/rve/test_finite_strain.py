@@ -90,11 +90,14 @@ def test_laminate_has_the_stress_of_its_exact_energy():
         assert np.allclose(answer.energy, exact, rtol=2e-4)
 
 
-def composite(shape, seed=1):
+def composite(shape, seed=1, plastic=False):
     labels = np.random.default_rng(seed).integers(0, 2, size=shape)
     elastic = jh.LinearElastic.isotropic
 
     def law(factor):
+        if plastic:
+            flows = jh.FiniteJ2Plasticity(elastic(10.0, 0.3), jh.LinearHardening(0.2 * factor, 0.5))
+            return jh.PhaseMixture(labels, {0: flows, 1: jh.NeoHookean(elastic(20.0, 0.3))})
         laws = {0: jh.NeoHookean(elastic(1.0 * factor, 0.45)), 1: jh.SaintVenantKirchhoff(elastic(5.0, 0.3))}
         return jh.PhaseMixture(labels, laws)
 
@@ -107,17 +110,19 @@ def deformations(dim, steps=2, seed=2):
 
 
 CASES = [
-    pytest.param((4, 3), None, "periodic", (), marks=pytest.mark.slow),
-    pytest.param((4, 3), "q1", "affine", (), marks=pytest.mark.slow),
-    pytest.param((4, 3), "q1bar", "uniform_traction", (), marks=pytest.mark.slow),
-    pytest.param((4, 3), "q1r", ("periodic", "uniform_mixed"), (3,), marks=pytest.mark.slow),
-    pytest.param((3, 2, 2), None, "periodic", (4, 8), marks=pytest.mark.slow),
+    ((4, 3), None, "periodic", (), False),
+    ((4, 3), "q1", "affine", (), False),
+    ((4, 3), "q1bar", "uniform_traction", (), False),
+    ((4, 3), "q1r", ("periodic", "uniform_mixed"), (3,), False),
+    ((3, 2, 2), None, "periodic", (4, 8), False),
+    ((4, 3), None, "periodic", (), True),
 ]
 
 
-@pytest.mark.parametrize(("shape", "element", "boundary", "held"), CASES)
-def test_tangent_and_adjoint_are_derivatives(shape, element, boundary, held):
-    grid, law = composite(shape)
+@pytest.mark.slow
+@pytest.mark.parametrize(("shape", "element", "boundary", "held", "plastic"), CASES)
+def test_tangent_and_adjoint_are_derivatives(shape, element, boundary, held, plastic):
+    grid, law = composite(shape, plastic=plastic)
     dim, size = len(shape), 1e-5
     n = dim * dim
     mask = np.isin(np.arange(n), held)
@@ -138,6 +143,7 @@ def test_tangent_and_adjoint_are_derivatives(shape, element, boundary, held):
     assert np.isfinite(out.stress).all()
     assert np.allclose(out.stress[:, mask], 0, atol=1e-9)
     assert float(jnp.max(out.hill_mandel_residual)) < 1e-9
+    assert (float(jnp.sum(out.dissipation)) > 0) == plastic
     way = jnp.asarray(np.random.default_rng(4).normal(size=f.shape) * ~mask)
     ends = [program(f + s * size * way, 1.0)[0][0] for s in (1, -1)]
     assert float(jnp.sum(by_load * way)) == pytest.approx(float(ends[0] - ends[1]) / (2 * size), rel=1e-5)

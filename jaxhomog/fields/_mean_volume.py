@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..messages import Gradient, gradient_of, total
-from ._gauss import PointwiseResponse
+from ._gauss import PointwiseResponse, called
 
 
 def mean_volume(deformation: Gradient, dim: int) -> Gradient:
@@ -54,15 +54,16 @@ class MeanVolumeResponse(PointwiseResponse):
     def _dim(self):
         return math.isqrt(self.deformation.shape[1])
 
-    def fluxes(self, gradients: list[Gradient]) -> list[Gradient]:
+    def fluxes(self, gradients: list[Gradient], apart=called) -> list[Gradient]:
         dim = self._dim
         f, stress = (gradient_of(jnp.swapaxes(x, 0, 1), dim) for x in (self.deformation, self.stress))
         like = self.deformation[0, 0]
         row = lambda g, key: jnp.broadcast_to(g.get(key, 0.0), like.shape).astype(like.dtype)  # noqa: E731
         df = {key: jnp.stack([row(g, key) for g in gradients]) for key in f}
-        _, seen = jax.jvp(lambda x: mean_volume(x, dim), (f,), (df,))
-        moved = jax.vmap(lambda r, g: r.flux(g))(self.points, seen)
-        out = jax.jvp(lambda x, p: mean_volume_stress(x, p, dim), (f, stress), (df, moved))[1]
+        seen = apart(lambda x, dx: jax.jvp(lambda y: mean_volume(y, dim), (x,), (dx,))[1], f, df)
+        moved = apart(jax.vmap(lambda r, g: r.flux(g)), self.points, seen)
+        slope = lambda x, p, dx, dp: jax.jvp(lambda y, q: mean_volume_stress(y, q, dim), (x, p), (dx, dp))[1]  # noqa: E731
+        out = apart(slope, f, stress, df, moved)
         return [{key: value[q] for key, value in out.items()} for q in range(len(gradients))]
 
     def times(self, factor):

@@ -108,12 +108,12 @@ class ModalElement(AbstractElement):
             out.append((weight, g))
         return out
 
-    def flux(self, response: AbstractResponse, stations: Stations) -> Stations:
+    def flux(self, response: AbstractResponse, stations: Stations, apart=_gauss.called) -> Stations:
         dim = 1 + max(k for _, k in stations[0][1])  # the arrays may be flat
         names = [s for s, _ in self.stations(dim)][: len(stations)]  # see `mean_only`
         assumed = [(w, self._assumed(g, s, dim)) for (w, g), s in zip(stations, names, strict=True)]
         if isinstance(response, _gauss.PointwiseResponse):
-            fluxes = _gauss.station_fluxes(self, response, assumed, dim)
+            fluxes = _gauss.station_fluxes(self, response, assumed, dim, apart)
         else:
             fluxes = [(w, response.flux(g)) for w, g in assumed]
         both = zip(fluxes, stations, names, strict=True)

@@ -22,6 +22,7 @@ import numpy as np
 from jax import lax
 from jax.extend.core import jaxpr_as_fun
 
+from ._mean_volume import MeanVolumeResponse
 from ._subsets import with_axis
 
 # Elements per chunk: large enough to hide the cost of starting some forty loops, small enough for the caches.
@@ -119,7 +120,18 @@ def _edge_sums(u, stride, length):
 
 
 def _fluxes(element, response, sums, numbers, with_macro, stride, length):
-    """Corner-mode forces {(T, c): array} of a chunk, from the edge sums of each component.
+    """Corner-mode forces {(T, c): array} of a chunk, from the edge sums of each component."""
+    gradients = _gradients(element, sums, numbers, with_macro, stride, length)
+    fluxes = element.flux(response, _weighted(element, gradients, len(stride)))
+    return _corner_forces(element, [q for _, q in fluxes], numbers, len(stride))
+
+
+def _weighted(element, gradients, dim):
+    return [(weight, g) for (_, weight), g in zip(element.stations(dim), gradients, strict=True)]
+
+
+def _gradients(element, sums, numbers, with_macro, stride, length):
+    """Gradients at the stations.
 
     `numbers` holds the d scales of the gradient, then the macroscopic gradient: one array, because LLVM gives up on
     vectorizing a loop that reads from more than eight.
@@ -134,17 +146,23 @@ def _fluxes(element, response, sums, numbers, with_macro, stride, length):
             full[(0, *key)] = low + high
             full[(1, *key)] = high - low
         coefficient.append(full)
-    stations = []
-    for s, weight in element.stations(dim):
+    out = []
+    for s, _ in element.stations(dim):
         g = {}
         for c, k in itertools.product(range(len(sums)), range(dim)):
             if not s[k]:
                 g[c, k] = coefficient[c][with_axis(s, k)] * number(k)
                 if with_macro and sum(s) == 0:
                     g[c, k] = g[c, k] + number(dim + c * dim + k)
-        stations.append((weight, g))
+        out.append(g)
+    return out
+
+
+def _corner_forces(element, fluxes, numbers, dim):
+    """Corner-mode forces of fluxes at the stations."""
+    number = lambda i: lax.index_in_dim(numbers, i, keepdims=False)  # noqa: E731
     out = {}
-    for (s, _), (weight, flux) in zip(element.stations(dim), element.flux(response, stations), strict=True):
+    for (s, weight), flux in zip(element.stations(dim), fluxes, strict=True):
         for (c, k), q in flux.items():
             if s[k]:
                 continue
@@ -196,13 +214,21 @@ def force(element, prepared, u, h, macro=None):
         nodes = [lax.dynamic_slice(flat, (c, first), (1, length + origin)).reshape(-1) for c in range(components)]
         moduli = jax.tree.map(lambda x: lax.dynamic_slice_in_dim(x, first, length, axis=-1), prepared)
         sums = _separate(always, lambda v: [_edge_sums(x, stride, length) for x in v], nodes)
-        parts = _separate(
-            always,
-            lambda m, s, v: _fluxes(element, m, s, v, macro is not None, stride, length),
-            moduli,
-            sums,
-            numbers,
-        )
+        with_macro = macro is not None
+        if isinstance(moduli, MeanVolumeResponse):
+            # Long expressions that every flux needs: in stages, or each of them would be computed afresh.
+            apart = lambda f, *args: _separate(always, f, *args)  # noqa: E731
+            g = apart(lambda s, v: _gradients(element, s, v, with_macro, stride, length), sums, numbers)
+            fluxes = [q for _, q in element.flux(moduli, _weighted(element, g, dim), apart)]
+            parts = apart(lambda q, v: _corner_forces(element, q, v, dim), fluxes, numbers)
+        else:
+            parts = _separate(
+                always,
+                lambda m, s, v: _fluxes(element, m, s, v, with_macro, stride, length),
+                moduli,
+                sums,
+                numbers,
+            )
         for step in reversed(stride[1:]):
             parts = _separate(always, lambda p, step=step: _gather(p, step), parts)
         return [(parts[(0,), c], parts[(1,), c]) for c in range(components)]

@@ -62,7 +62,8 @@ def solve_linearized(space: Space, settings: NewtonSettings, problem: Problem, r
                 response = response.transpose()
             nodes = at.u.shape[1:]
             linear = Linearized(space, response, fixed.h, held if settings.mixed else None, moduli, nodes)
-            rhs = Unknowns(rhs.u, jnp.where(held, rhs.down, 0))
+            # A cotangent of u is any field: what does not act on admissible fluctuations is taken out.
+            rhs = Unknowns(space.boundary.restrict(rhs.u, fixed.h), jnp.where(held, rhs.down, 0))
             found = _krylov(fixed.points)(linear, linear.precondition, rhs, tolerance, settings.max_iterations)
             # A failed adjoint is NaN, never a plausible number.
             fine = found.curved & (found.reached <= 10 * tolerance)

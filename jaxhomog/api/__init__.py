@@ -8,6 +8,7 @@ from ._compliance import effective_compliance as effective_compliance
 from ._describe import describe as describe
 from ._describe_driven import describe_driven as describe_driven
 from ._drive import Driven as Driven
+from ._drive import DrivenFields as DrivenFields
 from ._drive import drive as drive
 from ._expansion import Expansion as Expansion
 from ._expansion import effective_expansion as effective_expansion

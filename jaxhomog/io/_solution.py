@@ -10,18 +10,21 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 
-from ..api import Applied, Fields, Homogenized
+from ..api import Applied, Driven, DrivenFields, Fields, Homogenized
 from ..materials import Bounds
 from ..results import InputError, Result, Solution
+from ..rve import Restart, Unknowns
 from ._atomic import replacing
 from ._errors import bad_input, brief
 
 _FORMAT = "jaxhomog solution 1"
-_CLASSES = {"Homogenized": Homogenized, "Applied": Applied, "Bounds": Bounds, "Fields": Fields}
+_CLASSES = {
+    kind.__name__: kind for kind in (Homogenized, Applied, Bounds, Fields, Driven, DrivenFields, Restart, Unknowns)
+}
 
 
 def save_solution(path: str | os.PathLike, solution: Solution) -> None:
-    """Write a `Solution` of `homogenize` or `apply` to an `.npz` file.
+    """Write a `Solution` of `homogenize`, `apply` or `drive`, and the state that a path goes on from, to an `.npz` file.
 
     Args:
         path: file to write (replaced as a whole, never half-written).
@@ -33,7 +36,8 @@ def save_solution(path: str | os.PathLike, solution: Solution) -> None:
     arrays: dict[str, np.ndarray] = {"code": np.asarray(solution.result.code)}
     for name, number in solution.stats.items():
         arrays[f"stats.{name}"] = np.asarray(number)
-    header = {"format": _FORMAT, "value": _pack(solution.value, "value", arrays)}
+    parts = {"value": solution.value, "state": solution.state}
+    header = {"format": _FORMAT, **{name: _pack(part, name, arrays) for name, part in parts.items()}}
     arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
     with replacing(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
@@ -60,8 +64,9 @@ def load_solution(path: str | os.PathLike) -> Solution:
         if header["format"] != _FORMAT:
             raise KeyError(header["format"])
         value = _unpack(header["value"], "value", arrays)
+        state = _unpack(header.get("state"), "state", arrays)
         stats = {k.removeprefix("stats."): jnp.asarray(v) for k, v in arrays.items() if k.startswith("stats.")}
-        return Solution(value, None, Result(jnp.asarray(arrays["code"])), stats)
+        return Solution(value, state, Result(jnp.asarray(arrays["code"])), stats)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
         remedy = "give a file that save_solution of this version wrote"
         raise bad_input(path, f"is not a solution ({brief(error)})", remedy) from None
@@ -73,12 +78,19 @@ def _pack(node, name: str, arrays: dict[str, np.ndarray]):
         return node
     kind = type(node).__name__
     if kind in _CLASSES:
-        fields = type(node).__dataclass_fields__
-        return {"class": kind, **{f: _pack(getattr(node, f), f"{name}.{f}", arrays) for f in fields}}
+        return {"class": kind, **{f: _pack(getattr(node, f), f"{name}.{f}", arrays) for f in _fields(type(node))}}
+    if isinstance(node, tuple | list):
+        return {kind: [_pack(x, f"{name}.{i}", arrays) for i, x in enumerate(node)]}
+    if isinstance(node, dict) and all(isinstance(key, str) for key in node):
+        return {"dict": {key: _pack(x, f"{name}.{key}", arrays) for key, x in node.items()}}
     if not hasattr(node, "dtype"):
-        raise InputError(f"a {kind} cannot be saved: save_solution takes what homogenize and apply return")
+        raise InputError(f"a {kind} cannot be saved: save_solution takes what homogenize, apply and drive return")
     arrays[name] = np.asarray(node)
     return {"array": name}
+
+
+def _fields(kind) -> tuple[str, ...]:
+    return getattr(kind, "_fields", None) or tuple(kind.__dataclass_fields__)
 
 
 def _unpack(node, name: str, arrays):
@@ -86,5 +98,10 @@ def _unpack(node, name: str, arrays):
         return node
     if "array" in node:
         return jnp.asarray(arrays[node["array"]])
+    if "dict" in node:
+        return {key: _unpack(x, f"{name}.{key}", arrays) for key, x in node["dict"].items()}
+    for kind in (tuple, list):
+        if kind.__name__ in node:
+            return kind(_unpack(x, f"{name}.{i}", arrays) for i, x in enumerate(node[kind.__name__]))
     made = {f: _unpack(v, f"{name}.{f}", arrays) for f, v in node.items() if f != "class"}
     return _CLASSES[node["class"]](**made)

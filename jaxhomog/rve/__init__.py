@@ -1,6 +1,7 @@
 """The representative volume element: receives a mean gradient, finds equilibrium, returns a mean flux."""
 
 from .bounds import lower_conductivity as lower_conductivity
+from .cell import Unknowns as Unknowns
 from .down import load_cases as load_cases
 from .down import macro_gradient as macro_gradient
 from .eigen import eigen_fluctuation as eigen_fluctuation

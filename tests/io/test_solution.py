@@ -26,6 +26,22 @@ def test_round_trip(problem, tmp_path, verb):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("remembers", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_a_path_goes_on_from_the_disk_bit_for_bit(tmp_path, remembers):
+    elastic = jh.LinearElastic.isotropic(100.0, 0.3)
+    law = jh.J2Plasticity(elastic, jh.LinearHardening(0.2, 1.0)) if remembers else elastic
+    strain = np.outer(np.linspace(0.002, 0.01, 4), [1.0, -0.5, 0.3])
+    grid, options = jh.Grid((2, 2)), {"tangent": False, "element": "q1r"}
+    first = jh.drive(grid, law, jh.LoadPath(strain[:2]), fields=(1,), **options)
+    save_solution(tmp_path / "half.npz", first)
+    back = load_solution(tmp_path / "half.npz")
+    assert jax.tree.structure(back) == jax.tree.structure(first)
+    on, again = (jh.drive(grid, law, jh.LoadPath(strain[2:]), state=s.state, **options) for s in (first, back))
+    assert float(on.value.energy[-1]) > 0
+    for a, b in zip(jax.tree.leaves(on), jax.tree.leaves(again), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_damage_and_foreign_files_are_refused(problem, tmp_path):
     path = tmp_path / "s.npz"
     save_solution(path, jh.homogenize(*problem))
@@ -40,5 +56,5 @@ def test_damage_and_foreign_files_are_refused(problem, tmp_path):
 
 def test_only_solutions_are_saved(tmp_path):
     with pytest.raises(jh.InputError, match="cannot be saved"):
-        save_solution(tmp_path / "x.npz", jh.Solution([1, 2], None, jh.Result(np.int32(0)), {}))
+        save_solution(tmp_path / "x.npz", jh.Solution({1, 2}, None, jh.Result(np.int32(0)), {}))
     assert not list(tmp_path.iterdir())

@@ -7,6 +7,7 @@ from ._compliance import Compliance as Compliance
 from ._compliance import effective_compliance as effective_compliance
 from ._describe import describe as describe
 from ._describe_driven import describe_driven as describe_driven
+from ._describe_driven import message_keys as message_keys
 from ._drive import Driven as Driven
 from ._drive import DrivenFields as DrivenFields
 from ._drive import drive as drive

@@ -94,6 +94,8 @@ def _written(tensor, elastic: bool) -> np.ndarray:
 def _components(physics: str, dim: int) -> list[str]:
     if physics == "conduction":
         return [str(k + 1) for k in range(dim)]
+    if physics == "finite_strain":
+        return [f"{i + 1}{k + 1}" for i in range(dim) for k in range(dim)]
     return ["11", "22", "33", "23", "13", "12"] if dim == 3 else ["11", "22", "12"]
 
 

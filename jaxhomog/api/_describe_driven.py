@@ -15,6 +15,12 @@ from ._describe import _components, _numbers, _phases, _versions
 from ._load_path import LoadPath
 
 
+def message_keys(physics: str) -> tuple[str, str]:
+    """What the columns of a curve are called: what is prescribed from above, and its dual."""
+    names = {"elasticity": ("strain", "stress"), "finite_strain": ("F", "P")}
+    return names.get(physics, ("gradient", "flux"))
+
+
 def describe_driven(
     grid: Grid,
     law: AbstractMaterial,
@@ -32,17 +38,16 @@ def describe_driven(
         phase_names: label to name.
 
     Returns:
-        A dictionary: curve (step from 1, time, strain and stress, or gradient and flux, energy, dissipation; the rows
+        A dictionary: curve (step from 1, time, strain and stress, or `message_keys`, energy, dissipation; the rows
         reached, engineering Voigt), tangent (of the last of them, or null), element, hill_mandel_residual (the
         largest), converged, result, advice, rows, steps (asked for), stats (per row), physics, shape, lengths, dtype,
         components, phases, versions, axes. Numbers that are not finite are null.
     """
     value, stats = solution.value, solution.stats
-    elastic = law.physics == "elasticity"
     steps, rows = path.strain.shape[0], int(stats["rows"])
     reached = lambda x: _numbers(np.asarray(x)[:rows])  # noqa: E731
     time = np.arange(1.0, steps + 1) if path.time is None else path.time
-    down, up = ("strain", "stress") if elastic else ("gradient", "flux")
+    down, up = message_keys(law.physics)
     components = _components(law.physics, grid.dim)
     return {
         "physics": law.physics,
@@ -78,6 +83,8 @@ def describe_driven(
         "phases": _phases(np.asarray(law.labels), phase_names or {}) if isinstance(law, PhaseMixture) else None,
         "versions": _versions(),
         "axes": "array axis k is direction k + 1; "
-        + ("tensors in engineering Voigt order " if elastic else "vector components ")
+        + {"elasticity": "tensors in engineering Voigt order ", "finite_strain": "F and P row by row "}.get(
+            law.physics, "vector components "
+        )
         + " ".join(components),
     }

@@ -115,6 +115,7 @@ def _drive(grid, law, path, restart, space: Space, options: PathOptions):
             both = (to_voigt(both[0], "strain"), to_voigt(both[1], "stress"))
         fields = DrivenFields(*both)
     ok = code == SUCCESS
+    kept_ok = ok[jnp.asarray(options.rows, int)]
     by_row = lambda x: jax.vmap(lambda o, v: guarded(o, v))(ok, x)  # noqa: E731
     value = Driven(
         strain=by_row(down),
@@ -125,7 +126,7 @@ def _drive(grid, law, path, restart, space: Space, options: PathOptions):
         algorithmic_dissipation=by_row(out.end_work - (out.energy - before)),
         lowest_dissipation=by_row(out.lowest),
         hill_mandel_residual=jax.lax.stop_gradient(by_row(out.hill)),
-        fields=None if fields is None else jax.tree.map(lambda x: guarded(jnp.all(ok), x), fields),
+        fields=None if fields is None else jax.tree.map(lambda x: jax.vmap(guarded)(kept_ok, x), fields),
         element=space.name,
         physics=law.physics,
     )

@@ -61,7 +61,9 @@ _DRIVE = """\
 Response of a cell with plastic phases along a load path.
 
 Strain and stress are written in engineering Voigt notation, order 11 22 33 23 13 12 (2-D: 11 22 12, plane strain),
-shear strain as gamma = 2 eps. Units are yours; nothing is converted.
+shear strain as gamma = 2 eps. Units are yours; nothing is converted. At finite strain ([physics] kind =
+"finite_strain") the load is F, P and p_controlled, row by row 11 12 13 21 .. (2-D: 11 12 21 22); isotropic phases are
+neo-Hookean, others Saint Venant-Kirchhoff, plastic ones flow in logarithmic strains.
 
 The folder holds curve.csv (a row per step), result.json, and curve.png and curve.svg where matplotlib is installed.
 Where a step finds no equilibrium, the rows before it are written and the exit code is 3.

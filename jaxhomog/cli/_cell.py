@@ -11,7 +11,7 @@ from ..io import ImageData, free_memory, read_image
 from ..materials import PhaseMixture
 from ..results import InputError
 from ._flow import flowing
-from ._phases import phase_law, physics_of
+from ._phases import at_finite_strain, chosen_physics, phase_law
 from ._problem import Problem
 from ._progress import Progress
 
@@ -41,9 +41,7 @@ def load_cell(problem: Problem, progress: Progress) -> Cell:
     Raises:
         InputError: anything wrong with the image, the labels or the phases, in one line.
     """
-    physics = physics_of(problem.phases)
-    if problem.physics not in (None, physics):
-        raise InputError(f"physics.kind is {problem.physics!r}, but the phases have {physics} properties: correct one")
+    chosen_physics(problem.physics, problem.phases)
     if problem.precision not in ("float64", "float32"):
         raise InputError(f"precision {problem.precision!r} is unknown: choose float64 or float32")
     if problem.max_iterations >= 2**31:
@@ -76,7 +74,7 @@ def prepared(image: ImageData, problem: Problem) -> ImageData:
 
 def build_cell(problem: Problem, image: ImageData, progress: Progress) -> Cell:
     """Grid and law of a labelled image."""
-    physics = physics_of(problem.phases)
+    physics = chosen_physics(problem.physics, problem.phases)
     check_solve_memory(image.array.shape, physics, problem.precision)
     labels = _labels(image.array)
     present = np.unique(labels).tolist()
@@ -95,7 +93,12 @@ def build_cell(problem: Problem, image: ImageData, progress: Progress) -> Cell:
     dim, dtype = labels.ndim, np.dtype(problem.precision)
     rotation = image.rotation
     laws = {k: phase_law(k, v, dim, dtype, rotation) for k, v in sorted(problem.phases.items())}
-    laws = {k: flowing(k, law, problem.flow[k], dtype) if k in problem.flow else law for k, law in laws.items()}
+    finite = physics == "finite_strain"
+    still = at_finite_strain if finite else lambda law: law
+    laws = {
+        k: flowing(k, law, problem.flow[k], dtype, finite) if k in problem.flow else still(law)
+        for k, law in laws.items()
+    }
     if rotation is not None and not any({"c11", "stiffness"} & set(problem.phases[k]) for k in present):
         progress.warn("no phase is a crystal (c11,c12,c44 or stiffness): the orientations in the file are not used")
     laws = {k: law for k, law in laws.items() if k in present}
@@ -109,7 +112,7 @@ def check_solve_memory(shape: tuple[int, ...], physics: str, precision: str) -> 
         InputError: it names what is needed and what is free.
     """
     dim = len(shape)
-    loads, components = (dim * (dim + 1) // 2, dim) if physics == "elasticity" else (dim, 1)
+    loads, components = (dim, 1) if physics == "conduction" else (dim * (dim + 1) // 2, dim)
     need = int(np.prod(shape, dtype=float)) * (_PER_LOAD * loads * components * np.dtype(precision).itemsize // 8 + 40)
     free = free_memory()
     if free is not None and need > free:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ..api import message_keys
 from ..io import one_line
 from ._screen import tidy
 
 
 def curve_csv(result: dict[str, Any]) -> str:
-    """Rows step, time, strain_11, .., stress_11, .., energy, dissipation, with all digits (conduction: gradient, flux).
+    """Rows step, time, strain_11, .., stress_11, .., energy, dissipation, with all digits (F, P; gradient, flux).
 
     Args:
         result: what goes into result.json.
@@ -18,7 +19,7 @@ def curve_csv(result: dict[str, Any]) -> str:
     curve, names = result["curve"], result["description"]["components"]
     head, columns = [], []
     for key, values in curve.items():
-        if key in ("strain", "stress", "gradient", "flux"):
+        if key in message_keys(result["description"]["physics"]):
             head += [f"{key}_{name}" for name in names]
             columns += [[row[k] for row in values] for k in range(len(names))]
         else:
@@ -40,7 +41,7 @@ def curve_table(result: dict[str, Any], output: Path) -> str:
         output: where it was written.
     """
     more, curve, names = result["description"], result["curve"], result["description"]["components"]
-    down, up = ("strain", "stress") if more["physics"] == "elasticity" else ("gradient", "flux")
+    down, up = message_keys(more["physics"])
     size = " x ".join(map(str, more["shape"]))
     lines = [f"{one_line(more['image'])}: {size} voxels, element {result['element']}", ""]
     for phase in more["phases"] or []:

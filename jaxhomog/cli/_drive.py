@@ -16,7 +16,7 @@ from ..results import Solution
 from ._cell import Cell, load_cell
 from ._curve import curve_csv, curve_table
 from ._output import check_output, output_folder
-from ._phases import physics_of
+from ._phases import chosen_physics
 from ._problem import Problem
 from ._progress import Progress
 from ._run import NotConverged
@@ -38,7 +38,7 @@ def run_drive(options: argparse.Namespace, problem: Problem, progress: Progress,
     output = options.output or Path(f"{problem.stem}-jaxhomog")
     check_output(output)
     assert problem.path is not None
-    path = problem.path.path(physics_of(problem.phases))
+    path = problem.path.path(chosen_physics(problem.physics, problem.phases))
     cell = load_cell(problem, progress)
     steps, size = path.strain.shape[0], " x ".join(map(str, cell.grid.shape))
     progress.say(f"driving {size} voxels through {steps} steps (the first run of a size compiles)")

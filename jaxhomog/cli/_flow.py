@@ -10,6 +10,7 @@ from ..io import one_line
 from ..materials import (
     AbstractLaw,
     ArmstrongFrederick,
+    FiniteJ2Plasticity,
     J2Plasticity,
     LinearElastic,
     LinearHardening,
@@ -72,7 +73,9 @@ def _complete(where, values, keys, lists, kind) -> dict[str, list[float]]:
     return {key: numbers(f"{where}.{key}", values[key], None if lists else 1) for key in keys}
 
 
-def flowing(label: int, elastic: AbstractLaw, flow: dict[str, Any], dtype: np.dtype) -> J2Plasticity:
+def flowing(
+    label: int, elastic: AbstractLaw, flow: dict[str, Any], dtype: np.dtype, finite: bool = False
+) -> J2Plasticity | FiniteJ2Plasticity:
     """The elastic law of a phase with plastic flow.
 
     Args:
@@ -80,9 +83,10 @@ def flowing(label: int, elastic: AbstractLaw, flow: dict[str, Any], dtype: np.dt
         elastic: its law without flow.
         flow: from `read_flow`.
         dtype: floating dtype of the computation.
+        finite: whether strains are finite.
 
     Raises:
-        InputError: an elasticity that is not isotropic, inadmissible values.
+        InputError: an elasticity that is not isotropic, inadmissible values, kinematic hardening at finite strain.
     """
     if not isinstance(elastic, LinearElastic) or elastic.form != "isotropic":
         raise InputError(f"[phases.{label}.hardening] needs isotropic elasticity: give young and poisson")
@@ -93,6 +97,12 @@ def flowing(label: int, elastic: AbstractLaw, flow: dict[str, Any], dtype: np.dt
         hardening = make(**{key: one(given[key]) for key in keys})
     except InputError as error:
         raise InputError(f"[phases.{label}.hardening]: {error}") from None
+    if finite:
+        if "kinematic" in flow:
+            raise InputError(f"[phases.{label}.kinematic] is for small strain: leave it out at finite strain")
+        law = FiniteJ2Plasticity(elastic, hardening)
+        law.check(f" of phase {label}")
+        return law
     kinematic = None
     if "kinematic" in flow:
         kinematic = ArmstrongFrederick(**{key: np.asarray(v[0], dtype) for key, v in flow["kinematic"].items()})

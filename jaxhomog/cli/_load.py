@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +18,12 @@ from ._values import numbers
 _NAMES = {
     "elasticity": ("strain", "stress", "stress_controlled"),
     "conduction": ("gradient", "flux", "flux_controlled"),
+    "finite_strain": ("F", "P", "p_controlled"),
 }
-LOAD_KEYS = (*_NAMES["elasticity"], "steps", "time", "temperature", *_NAMES["conduction"])
+_ROWS = tuple(name for down, up, _ in _NAMES.values() for name in (down, up))
+LOAD_KEYS = (
+    *_NAMES["elasticity"], "steps", "time", "temperature", *_NAMES["conduction"], *_NAMES["finite_strain"],
+)  # fmt: skip
 _MOST = 100_000
 
 
@@ -27,7 +32,7 @@ class Load:
     """A load as written, its numbers read.
 
     Args:
-        given: key to array: rows (T, n) of strain, stress, gradient, flux; booleans (n,) or (T, n); rows (T,).
+        given: key to array: rows (T, n) of strain, stress, gradient, flux, F, P; booleans (n,) or (T, n); rows (T,).
     """
 
     given: dict[str, np.ndarray]
@@ -41,7 +46,9 @@ class Load:
         names = _NAMES[physics]
         for key in self.given:
             if key not in (*names, "time", "temperature"):
-                raise InputError(f"[load]: {key} does not belong to {physics}: give {names[0]} or {names[1]}")
+                raise InputError(
+                    f"[load]: {key} does not belong to {physics}: give {names[0]} or {names[1]}{_hint(key)}"
+                )
         down, up, mask = (self.given.get(name) for name in names)
         if down is None and up is None:
             raise InputError(f"[load] has no {names[0]} and no {names[1]}: give rows of components, one per step")
@@ -52,12 +59,17 @@ class Load:
                 f" {names[1]} counts"
             )
         try:
-            return LoadPath(down, up, mask, self.given.get("time"), self.given.get("temperature"))
+            make = LoadPath.finite if physics == "finite_strain" else LoadPath
+            return make(down, up, mask, self.given.get("time"), self.given.get("temperature"))
         except InputError as error:
             text = str(error)
             if physics == "conduction":
                 text = text.replace("stress", "flux").replace("strain", "gradient")
             raise InputError(f"[load]: {text}") from None
+
+
+def _hint(key: str) -> str:
+    return ', or physics.kind = "finite_strain"' if key in _NAMES["finite_strain"] else ""
 
 
 def read_load(table: dict[str, Any]) -> Load:
@@ -71,9 +83,9 @@ def read_load(table: dict[str, Any]) -> Load:
     """
     known("load", table, LOAD_KEYS)
     given: dict[str, np.ndarray] = {}
-    for key in ("strain", "stress", "gradient", "flux"):
+    for key in _ROWS:
         if key in table:
-            given[key] = _rows(f"load.{key}", table[key])
+            given[key] = _rows(f"load.{key}", table[key], (4, 9) if key in ("F", "P") else (2, 3, 6))
     for _, _, key in _NAMES.values():
         if key in table:
             given[key] = _booleans(f"load.{key}", table[key])
@@ -81,14 +93,15 @@ def read_load(table: dict[str, Any]) -> Load:
         if key in table:
             given[key] = np.asarray(numbers(f"load.{key}", table[key]))
     steps = _steps(table["steps"]) if "steps" in table else None
-    for key in ("strain", "stress", "gradient", "flux"):
+    for key in _ROWS:
         if key in given and steps is not None:
-            given[key] = _line(f"load.{key}", given[key], steps)
+            rest = np.eye(math.isqrt(given[key].shape[1])).ravel() if key == "F" else 0.0
+            given[key] = rest + _line(f"load.{key}", given[key] - rest, steps)
         elif key in given and len(given[key]) > _MOST:
             raise InputError(f"load.{key} has {len(given[key])} rows: give at most {_MOST}")
     if steps is not None and "time" in given and len(given["time"]) == 1:
         given["time"] = _line("load.time", given["time"][:, None], steps)[:, 0]
-    rows = next((len(given[key]) for key in ("strain", "stress", "gradient", "flux") if key in given), 1)
+    rows = next((len(given[key]) for key in _ROWS if key in given), 1)
     if "temperature" in given and len(given["temperature"]) == 1:
         given["temperature"] = np.full(rows, given["temperature"][0])
     return Load(given)
@@ -102,13 +115,13 @@ def _steps(value: Any) -> int:
 
 
 def _line(name: str, rows: np.ndarray, steps: int) -> np.ndarray:
-    """The straight line from zero to the one row there is; the last point is that row to the last bit."""
+    """The straight line from zero to the one row there is; the last point is that row."""
     if len(rows) != 1:
         raise InputError(f"{name} has {len(rows)} rows beside load.steps: give the final row alone, or leave out steps")
     return rows * (np.arange(1, steps + 1)[:, None] / steps)
 
 
-def _rows(name: str, value: Any) -> np.ndarray:
+def _rows(name: str, value: Any, lengths: tuple[int, ...]) -> np.ndarray:
     """Rows of numbers of one length; a single row needs no second pair of brackets."""
     listed = value if isinstance(value, list) else [value]
     if not any(isinstance(row, list) for row in listed):
@@ -118,8 +131,9 @@ def _rows(name: str, value: Any) -> np.ndarray:
         if not isinstance(row, list) or any(isinstance(x, (list, str)) for x in row):
             raise InputError(one_line(f"{name}, row {i + 1} is {row!r}"[:100] + ": give a list of numbers"))
         out.append(numbers(f"{name}, row {i + 1}", row, len(out[0]) if out else None))
-    if len(out[0]) not in (2, 3, 6):
-        raise InputError(f"{name} has rows of {len(out[0])} numbers: give one per component (6 in 3-D, 3 in 2-D)")
+    if len(out[0]) not in lengths:
+        how = "d x d, row by row (9 in 3-D, 4 in 2-D)" if 9 in lengths else "one per component (6 in 3-D, 3 in 2-D)"
+        raise InputError(f"{name} has rows of {len(out[0])} numbers: give {how}")
     return np.asarray(out)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import tensors
 from ..io import one_line
-from ..materials import AbstractLaw, LinearConduction, LinearElastic
+from ..materials import AbstractLaw, LinearConduction, LinearElastic, NeoHookean, SaintVenantKirchhoff
 from ..results import InputError
 from ._values import numbers
 
@@ -93,6 +93,30 @@ def physics_of(phases: dict[int, dict[str, list[float]]]) -> str:
         listed = ", ".join(f"{label}: {kind}" for label, kind in kinds.items())
         raise InputError(f"the phases belong to different physics ({listed}): give moduli or conductivities, not both")
     return next(iter(kinds.values()))
+
+
+def chosen_physics(kind: str | None, phases: dict[int, dict[str, list[float]]]) -> str:
+    """The physics of a problem: what its file says, where the phases can be that.
+
+    Args:
+        kind: what the file says, or None.
+        phases: from `phase_values`.
+
+    Raises:
+        InputError: no phases, phases of two kinds or of another kind than the file says.
+    """
+    physics = physics_of(phases)
+    if kind == "finite_strain" and physics == "elasticity":
+        return kind
+    if kind not in (None, physics):
+        raise InputError(f"physics.kind is {kind!r}, but the phases have {physics} properties: correct one")
+    return physics
+
+
+def at_finite_strain(law: AbstractLaw) -> NeoHookean | SaintVenantKirchhoff:
+    """The hyperelastic law of an elastic phase: neo-Hookean if isotropic, else Saint Venant-Kirchhoff."""
+    assert isinstance(law, LinearElastic)
+    return NeoHookean(law) if law.form == "isotropic" else SaintVenantKirchhoff(law)
 
 
 def phase_law(

@@ -133,8 +133,10 @@ def _problem(path: Path, table: dict[str, Any], verb: str) -> Problem:
     physics = table_of(table, "physics", ("kind",))
     if "kind" in physics:
         kind = physics["kind"]
-        if kind not in ("elasticity", "conduction"):
-            raise InputError(f"physics.kind is {kind!r}: choose 'elasticity' or 'conduction'")
+        if kind not in ("elasticity", "conduction", "finite_strain"):
+            raise InputError(f"physics.kind is {kind!r}: choose 'elasticity', 'conduction' or 'finite_strain'")
+        if kind == "finite_strain" and verb != "drive":
+            raise InputError("physics.kind = 'finite_strain' is not linear: use `jaxhomog drive`")
         problem.physics = kind
     for label, values in mapping("phases", table.get("phases", {})).items():
         _phase(problem, label, values, verb)

@@ -24,7 +24,7 @@ _CLASSES = {
 
 
 def save_solution(path: str | os.PathLike, solution: Solution) -> None:
-    """Write a `Solution` of `homogenize`, `apply` or `drive`, and the state that a path goes on from, to an `.npz` file.
+    """Write a `Solution` of `homogenize`, `apply` or `drive` (its restart state too) to an `.npz` file.
 
     Args:
         path: file to write (replaced as a whole, never half-written).

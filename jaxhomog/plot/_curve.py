@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..api import message_keys
 from . import _figures as figures
 
 
@@ -31,9 +32,10 @@ def curve_figure(result: dict[str, Any], form: str = "png") -> bytes:
         form: "png" or "svg".
     """
     curve, more = result["curve"], result["description"]
-    down, up = ("strain", "stress") if more["physics"] == "elasticity" else ("gradient", "flux")
+    down, up = message_keys(more["physics"])
     from_zero = lambda key: np.asarray([0.0, *curve[key]], float)  # noqa: E731
-    strain, stress = (np.asarray([[0.0] * len(more["components"]), *curve[key]], float) for key in (down, up))
+    rest = [float(down == "F" and name[0] == name[-1]) for name in more["components"]]
+    strain, stress = (np.asarray([first, *curve[key]], float) for key, first in ((down, rest), (up, [0.0] * len(rest))))
     k = int(np.argmax(np.ptp(np.nan_to_num(strain), axis=0)))
     time = from_zero("time")
 

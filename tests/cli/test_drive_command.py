@@ -66,6 +66,57 @@ def test_a_path_from_end_to_end(cli, image, result):
     assert [float(row["energy"]) for row in rows] == curve["energy"]
 
 
+@pytest.mark.slow
+def test_finite_strain_from_end_to_end(cli, image, result):
+    crystal = "[phases.1]\nc11 = 300.0\nc12 = 150.0\nc44 = 90.0\n"
+    load = "[load]\nF = [1.1, 0.05, 0, nan]\nP = [nan, nan, nan, 0]\nsteps = 3\n"
+    load += "p_controlled = [false, false, false, true]\n"
+    Path("problem.toml").write_text(CELL + "[physics]\nkind = 'finite_strain'\n" + SOFT + crystal + load)
+    call = cli("drive", "problem.toml")
+    assert call.code == 0, call.err
+    assert "F 11" in call.out and "P 22" in call.out
+    found = result(Path("problem-jaxhomog/result.json"))
+    assert found["converged"] and found["element"] == "q1bar"
+    f = np.eye(2).ravel() + np.linspace(0, 1, 4)[1:, None] * [0.1, 0.05, 0, 0]
+    path = jh.LoadPath.finite(f, 0 * f, [False, False, False, True])
+    soft, stiff = (
+        jh.LinearElastic.isotropic(*np.float64([100.0, 0.3])),
+        jh.LinearElastic.cubic(*np.float64([300, 150, 90])),
+    )
+    law = jh.PhaseMixture(image, {0: jh.NeoHookean(soft), 1: jh.SaintVenantKirchhoff(stiff)})
+    s = jh.drive(jh.Grid(image.shape, (6.0, 5.0)), law, path)
+    for key, rows in (("F", s.value.strain), ("P", s.value.stress), ("energy", s.value.energy)):
+        np.testing.assert_allclose(found["curve"][key], rows, rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(found["tangent"], s.value.tangent[-1], rtol=1e-8, atol=1e-8)
+    with open("problem-jaxhomog/curve.csv", newline="") as file:
+        assert list(csv.DictReader(file).fieldnames)[2:6] == ["F_11", "F_12", "F_21", "F_22"]
+
+
+FINITE = "[physics]\nkind = 'finite_strain'\n"
+PULL = "[load]\nF = [[1.1, 0, 0, 1]]\n"
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        (CELL + SOFT + HARD + PULL, "finite_strain"),
+        (CELL + FINITE + SOFT + HARD + LOAD, "give F or P"),
+        (CELL + FINITE + SOFT + VOCE + "[phases.0.kinematic]\nmodulus = 1.0\n" + HARD + PULL, "small strain"),
+        (CELL + FINITE + SOFT + HARD + "[load]\nF = [[1.1, 0, 0]]\n", "d x d"),
+        (
+            CELL + FINITE + SOFT + HARD + PULL + "P = [[0, 0, 0, 0]]\np_controlled = [false, true, true, false]\n",
+            "rotation",
+        ),
+        (CELL + FINITE + "[phases.0]\nconductivity = 1\n[phases.1]\nconductivity = 2\n" + PULL, "correct one"),
+    ],
+)
+def test_bad_input_at_finite_strain(cli, image, text, said):
+    Path("problem.toml").write_text(text)
+    call = cli("drive", "problem.toml")
+    assert call.code == 2 and said in call.err and len(call.err.strip().splitlines()[-1]) < 400
+    assert not Path("problem-jaxhomog").exists()
+
+
 def test_not_converged_is_three_with_the_rows_reached(cli, image, result):
     rows = "strain = [[0.005, 0, 0], [0.01, 0, 0], [1e300, 0, 0], [1e300, 0, 0]]\n"
     load = LOAD.replace("strain = [0.02, 0, nan]\n", rows).replace("steps = 4\n", "")

@@ -265,20 +265,28 @@ class PlasticResponse(AbstractResponse):
     flow: Float[Array, "n *shape"]
     dim: int = eqx.field(static=True)
 
-    def flux(self, gradient: Gradient) -> Gradient:
-        out = IsotropicElasticResponse(self.lam, self.mu, self.dim).flux(gradient)
+    def share(self, gradient: Gradient) -> Array | None:
+        """w (s : eps), or None where no component is there."""
         root = math.sqrt(0.5)
-        pairs = mandel_pairs(self.dim)
-        columns = {k for _, k in gradient}
         parts = []
-        for i, (a, b) in enumerate(pairs):
+        for i, (a, b) in enumerate(mandel_pairs(self.dim)):
             present = [gradient[key] for key in {(a, b), (b, a)} if key in gradient]
             if present:
                 e = total(present)
                 parts.append(self.flow[i] * (e if a == b else root * e))
-        if not parts:
+        return self.weight * total(parts) if parts else None
+
+    def flux(self, gradient: Gradient) -> Gradient:
+        return self.flux_beside(gradient, self.share(gradient))
+
+    def flux_beside(self, gradient: Gradient, share: Array | None) -> Gradient:
+        """The flux from a `share` that is known already."""
+        out = IsotropicElasticResponse(self.lam, self.mu, self.dim).flux(gradient)
+        root = math.sqrt(0.5)
+        pairs = mandel_pairs(self.dim)
+        columns = {k for _, k in gradient}
+        if share is None:
             return out
-        share = self.weight * total(parts)
         for i, (a, b) in enumerate(pairs):
             value = None
             for key in {(a, b), (b, a)}:

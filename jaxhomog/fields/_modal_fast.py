@@ -22,6 +22,7 @@ import numpy as np
 from jax import lax
 from jax.extend.core import jaxpr_as_fun
 
+from ..messages import PlasticResponse
 from ._mean_volume import MeanVolumeResponse
 from ._subsets import with_axis
 
@@ -215,7 +216,29 @@ def force(element, prepared, u, h, macro=None):
         moduli = jax.tree.map(lambda x: lax.dynamic_slice_in_dim(x, first, length, axis=-1), prepared)
         sums = _separate(always, lambda v: [_edge_sums(x, stride, length) for x in v], nodes)
         with_macro = macro is not None
-        if isinstance(moduli, MeanVolumeResponse):
+        if isinstance(moduli, PlasticResponse) and not element.full:
+            # The power along the flow is asked for by every flux: once for all.
+            share = _separate(
+                always,
+                lambda m, s, v: m.share(_gradients(element, s, v, with_macro, stride, length)[0]),
+                moduli,
+                sums,
+                numbers,
+            )
+            parts = _separate(
+                always,
+                lambda m, s, v, x: _corner_forces(
+                    element,
+                    [m.flux_beside(_gradients(element, s, v, with_macro, stride, length)[0], x)],
+                    v,
+                    dim,
+                ),
+                moduli,
+                sums,
+                numbers,
+                share,
+            )
+        elif isinstance(moduli, MeanVolumeResponse):
             # Long expressions that every flux needs: in stages, or each of them would be computed afresh.
             apart = lambda f, *args: _separate(always, f, *args)  # noqa: E731
             g = apart(lambda s, v: _gradients(element, s, v, with_macro, stride, length), sums, numbers)

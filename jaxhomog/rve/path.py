@@ -248,24 +248,14 @@ def _attempt(space, options: PathOptions, points, h, rows: PathRows, carry: _Car
     keep = lambda new, was: jnp.where(ok, new, lax.stop_gradient(was))  # noqa: E731
     load = load._replace(down=keep(load.down, old.x.down), up=keep(load.up, old.up))
     problem = problem._replace(load=load)
-    x = settled(space, options.newton, problem, stopped(old.moduli), solved)
-
-    strain = strains(space, h, x)
-    up = updated(space, problem, strain)
-    dim = x.u.ndim - 1
-    mean = point_mean(up.stress, dim)
     done = end >= 1
     completed = ok & done
-    tangent, tangent_code = _maybe_tangent(space, options, problem, stopped(old.moduli), x, completed)
+    # Attempts that are not needed, or failed, cost nothing more, in reverse mode neither.
+    settle = jax.checkpoint(lambda args: _settle(space, options, *args), prevent_cse=False)
+    keep_old = lambda args: _unmoved(space, options, *args)  # noqa: E731
+    args = problem, info, old, stopped(step), solved, completed
+    fresh, new, tangent, tangent_code, means = lax.cond(ok, settle, keep_old, args)
 
-    change = x.down - old.x.down
-    work, end_work = 0.5 * jnp.sum((mean + old.up) * change), jnp.sum(mean * change)
-    hill = _lost_power(up.stress, strain - strains(space, h, old.x), mean, change, dim)
-    lowest = jnp.min(up.dissipation)
-    new = jnp.stack([
-        point_mean(up.dissipation, dim), lowest, work, end_work, info.newton.astype(dtype),
-        info.iterations.astype(dtype), jnp.zeros((), dtype), info.residual, hill,
-    ])  # fmt: skip
     merge = jnp.asarray([False, True, False, False, False, False, False, False, False])
     worst = jnp.asarray([False] * 7 + [True, True])
     s = carry.sums
@@ -274,21 +264,9 @@ def _attempt(space, options: PathOptions, points, h, rows: PathRows, carry: _Car
     together = jnp.where(first & merge, new, together)
     sums = jnp.where(ok, together, s.at[6].add(jnp.where(active, 1, 0)))
 
-    pick = lambda a, b: jax.tree.map(lambda p, q: jnp.where(ok, p, q), a, b)  # noqa: E731
-    fresh = Restart(
-        x=x,
-        last=stopped(jax.tree.map(jnp.subtract, x, old.x)),
-        state=up.state,
-        up=mean,
-        temperature=load.step.temperature,
-        moduli=info.moduli,
-        size=info.size,
-        load=stopped(step),
-        energy=point_mean(up.energy, dim),
-    )
-    restart = pick(fresh, old)
+    restart = jax.tree.map(lambda p, q: jnp.where(ok, p, q), fresh, old)
     value = Rows(
-        restart.x.down, mean, tangent, fresh.energy, together[0], together[1], together[2], together[3],
+        restart.x.down, fresh.up, tangent, fresh.energy, together[0], together[1], together[2], together[3],
         together[8], worst_of(info.code, tangent_code), together[4], together[5], together[6], together[7],
     )  # fmt: skip
     half = 0.5 * carry.length
@@ -303,9 +281,46 @@ def _attempt(space, options: PathOptions, points, h, rows: PathRows, carry: _Car
         ),
         sums=jnp.where(completed, jnp.zeros_like(sums), sums),
         code=worst_of(carry.code, jnp.where(lost, info.code, SUCCESS), jnp.where(completed, tangent_code, SUCCESS)),
-        kept=_keep(options, carry.kept, carry.row, completed, strain, up),
+        kept=_keep(options, carry.kept, carry.row, completed, means),
     )
     return nxt, (jnp.where(completed, carry.row, number), value)
+
+
+def _settle(space, options: PathOptions, problem: Problem, info, old: Restart, step, solved, completed):
+    """What an equilibrium leaves behind: the restart, the numbers of `_attempt`, tangent and its code, voxel means."""
+    h, dtype, dim = problem.h, solved.u.dtype, solved.u.ndim - 1
+    x = settled(space, options.newton, problem, stopped(old.moduli), solved)
+    strain = strains(space, h, x)
+    up = updated(space, problem, strain)
+    mean = point_mean(up.stress, dim)
+    tangent, tangent_code = _maybe_tangent(space, options, problem, stopped(old.moduli), x, completed)
+    change = x.down - old.x.down
+    work, end_work = 0.5 * jnp.sum((mean + old.up) * change), jnp.sum(mean * change)
+    hill = _lost_power(up.stress, strain - strains(space, h, old.x), mean, change, dim)
+    numbers = jnp.stack([
+        point_mean(up.dissipation, dim), jnp.min(up.dissipation), work, end_work, info.newton.astype(dtype),
+        info.iterations.astype(dtype), jnp.zeros((), dtype), info.residual, hill,
+    ])  # fmt: skip
+    fresh = Restart(
+        x=x,
+        last=stopped(jax.tree.map(jnp.subtract, x, old.x)),
+        state=up.state,
+        up=mean,
+        temperature=problem.load.step.temperature,
+        moduli=info.moduli,
+        size=info.size,
+        load=step,
+        energy=point_mean(up.energy, dim),
+    )
+    means = None if not options.rows else (jnp.mean(strain, axis=0), jnp.mean(up.stress, axis=0))
+    return fresh, numbers, tangent, tangent_code, means
+
+
+def _unmoved(space, options: PathOptions, problem: Problem, info, old: Restart, step, solved, completed):
+    """The answer of `_settle` where there is no equilibrium: all as it was."""
+    shapes = jax.eval_shape(lambda args: _settle(space, options, *args), (problem, info, old, step, solved, completed))
+    _, *others = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+    return old, *others
 
 
 def _lost_power(stress, moved, mean, change, dim):
@@ -346,14 +361,12 @@ def _blank_fields(space, options: PathOptions, restart: Restart):
     return blank, blank
 
 
-def _keep(options: PathOptions, kept, row, completed, strain, up):
+def _keep(options: PathOptions, kept, row, completed, means):
     if kept is None:
         return None
     match = (jnp.asarray(options.rows) == row) & completed
-    mask = match.reshape(-1, *(1,) * (strain.ndim - 1))
-    return tuple(
-        jnp.where(mask, jnp.mean(new, axis=0)[None], old) for old, new in zip(kept, (strain, up.stress), strict=True)
-    )
+    mask = match.reshape(-1, *(1,) * means[0].ndim)
+    return tuple(jnp.where(mask, new[None], old) for old, new in zip(kept, means, strict=True))
 
 
 def segment_length(attempts: int, segment: int | None) -> int:

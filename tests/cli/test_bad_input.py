@@ -78,7 +78,10 @@ FILES = {
     "unknown key": (CELL + "voxelsize = 1\n" + SOFT + HARD, "did you mean 'voxel_size'"),
     "unknown parameter": (CELL + "[phases.0]\nyong = 1\npoisson = 0.3\n" + HARD, "did you mean 'young'"),
     "unknown setting": (CELL + SOFT + HARD + "[solver]\ntolerence = 1e-3\n", "did you mean 'tolerance'"),
-    "kind": (CELL + SOFT + HARD + "[physics]\nkind = 'magnetism'\n", "choose 'elasticity', 'conduction' or 'finite_strain'"),
+    "kind": (
+        CELL + SOFT + HARD + "[physics]\nkind = 'magnetism'\n",
+        "choose 'elasticity', 'conduction' or 'finite_strain'",
+    ),
     "kind does not fit": (CELL + SOFT + HARD + "[physics]\nkind = 'conduction'\n", "correct one"),
     "label": (CELL + "[phases.soft]\nyoung = 1\npoisson = 0.3\n", "integer label"),
     "label twice": (CELL + SOFT + "[phases.00]\nyoung = 1\npoisson = 0.3\n", "given twice"),

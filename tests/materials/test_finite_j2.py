@@ -171,7 +171,7 @@ def march_with(size, history):
     return np.stack(out), state
 
 
-@pytest.mark.parametrize("dim", [2, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("dim", [2, pytest.param(3, marks=pytest.mark.exhaustive)])
 def test_the_packed_tangent_is_the_derivative_and_symmetric(dim):
     rng = np.random.default_rng(9)
     pts = (2,) * dim

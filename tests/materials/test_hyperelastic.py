@@ -67,7 +67,7 @@ def answers(law, f):
     return at.update(f, (), STEP), slope, *(jnp.asarray(t.matrix()) for t in tangents)
 
 
-@pytest.mark.parametrize("dim", [2, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("dim", [2, pytest.param(3, marks=pytest.mark.exhaustive)])
 @pytest.mark.parametrize("name", LAWS)
 def test_stress_is_the_derivative_of_the_energy_and_the_tangent_that_of_the_stress(name, dim):
     up, slope, own, automatic = answers(LAWS[name], gradients(dim))
@@ -77,8 +77,9 @@ def test_stress_is_the_derivative_of_the_energy_and_the_tangent_that_of_the_stre
     assert not np.any(up.dissipation)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("dim", [2, 3])
+@pytest.mark.parametrize(
+    "dim", [pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.exhaustive)]
+)
 @pytest.mark.parametrize(
     ("law", "energy"), [("neo-hookean", neo_hookean_energy), ("saint-venant-kirchhoff", green_energy)]
 )

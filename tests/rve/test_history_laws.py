@@ -68,8 +68,17 @@ LAWS = {
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("law", LAWS.values(), ids=LAWS.keys())
+# The others, and every boundary condition, in test_laws_by_boundary.py.
+OFTEN = ("crystal", "damage")
+
+
+@pytest.mark.parametrize(
+    "law",
+    [
+        pytest.param(law, id=name, marks=pytest.mark.slow if name in OFTEN else pytest.mark.exhaustive)
+        for name, law in LAWS.items()
+    ],
+)
 def test_tangent_and_adjoint_of_every_law(law):
     """Under mixed control beside an elastic phase; the law's moduli and the load path are differentiated."""
     shape, steps = (3, 4), 3

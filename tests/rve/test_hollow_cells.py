@@ -19,9 +19,12 @@ def test_cells_have_the_porosity():
             assert image[(0,) * dim] == 1 and (image[-1] == 2).all()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
-    "dim, sizes, largest, fall", [(2, (16, 32), 5e-3, 0.5), (3, (8, 16), 5e-2, 0.75)], ids=["cylinder", "sphere"]
+    "dim, sizes, largest, fall",
+    [
+        pytest.param(2, (16, 32), 5e-3, 0.5, id="cylinder", marks=pytest.mark.slow),
+        pytest.param(3, (8, 16), 5e-2, 0.75, id="sphere", marks=pytest.mark.exhaustive),
+    ],
 )
 def test_limit_on_voxels(dim, sizes, largest, fall):
     """The error at the limit is small on the finer grid, and it falls."""

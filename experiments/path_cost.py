@@ -15,9 +15,10 @@ not counted. Every target is printed with its verdict. `taskset -c 0` shows what
   only.
 * peer: the same kind of path at 16^3 takes jax-fem 45 s.
 
-Met with room to spare: the whole path, and the peer (170 times faster). Missed: the iteration by a few per cent (4.1
-to 4.2 pairs), and, measured at 16^3, the gradient (3.2 x) and its memory (3.2 x for 10 steps, 8.4 x for 200). The
-gradient takes 3.6 kB per voxel at 10 steps; every further step adds 31 bytes per voxel, 24 of them the displacement.
+Measured at 32^3: the iteration 2.6 to 3.3 pairs, the path 2.6 s, the gradient 2.6 x, the peer 136 times. Missed: the
+memory of the gradient, at 16^3 3.9 x the forward path for 10 steps (3.8 kB against 1.0 kB per voxel). Of that 3.0 kB
+are one backward step (the law's and the linear solve's), whatever the number of cuts and segments; every further step
+adds 31 bytes per voxel, 24 of them the displacement.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Callable
 from typing import Any
 
@@ -45,9 +46,9 @@ class _HyperelasticPoints(AbstractPoints):
     def initial(self, shape, dtype):
         return ()
 
+    @abc.abstractmethod
     def _answer(self, strain) -> tuple[Array, Array, Array]:
         """P, W and det F of deformation gradients."""
-        raise NotImplementedError
 
     def update(self, strain, state, step: Step) -> Update:
         stress, energy, det = self._answer(strain)

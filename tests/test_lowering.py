@@ -74,6 +74,26 @@ def test_a_path_and_its_gradient_lower(element, dtype):
         check(export.export(program, platforms=[platform])(*arguments), platform, dtype)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("element", ["q1r", "q1bar"])
+def test_a_path_at_finite_strain_lowers_in_single_precision(element):
+    """Plasticity beside rubber under mixed control: the curve and its tangent."""
+    f = jnp.asarray(np.eye(3).ravel() + np.outer([0.5, 1.0], [0.01, 0.004, 0, 0, 0, 0, 0, 0, 0]), jnp.float32)
+    mask = np.isin(np.arange(9), [4, 8])
+
+    def run(p, lengths, labels, f):
+        elastic = jh.LinearElastic.isotropic(p[0], p[1])
+        soft = jh.FiniteJ2Plasticity(elastic, jh.VoceHardening(p[2], p[3], p[4]))
+        law = jh.PhaseMixture(labels, {0: soft, 1: jh.NeoHookean(elastic)})
+        path = jh.LoadPath.finite(f, jnp.zeros_like(f), mask)
+        value = jh.drive(jh.Grid(labels.shape, lengths), law, path, element=element, throw=False).value
+        return value.stress, value.tangent, value.dissipation
+
+    arguments = (jnp.ones(5, jnp.float32), jnp.ones(3, jnp.float32), jnp.asarray(LABELS, jnp.int32), f)
+    for platform in PLATFORMS:
+        check(export.export(jax.jit(run), platforms=[platform])(*arguments), platform, "float32")
+
+
 def check(exported, platform, dtype):
     text = exported.mlir_module()
     # The check of `text` is only as good as this word.

@@ -97,8 +97,9 @@ def packed(columns: Float[Array, "n n *pts"], dim: int, symmetric: bool) -> Abst
 def at_rest(strain: Float[Array, "n *pts"], dim: int) -> Float[Array, "n *ones"]:
     """The strain of the undeformed point, to broadcast against a field: zero, or F = I."""
     n = strain.shape[0]
-    rest = jnp.eye(dim, dtype=strain.dtype).reshape(n) if physics_of(n, dim) == "finite_strain" else jnp.zeros(n)
-    return rest.astype(strain.dtype).reshape(n, *(1,) * (strain.ndim - 1))
+    finite = physics_of(n, dim) == "finite_strain"
+    rest = jnp.eye(dim, dtype=strain.dtype).reshape(n) if finite else jnp.zeros(n, strain.dtype)
+    return rest.reshape(n, *(1,) * (strain.ndim - 1))
 
 
 class AbstractMaterial(eqx.Module):

@@ -79,7 +79,7 @@ def _pack(node, name: str, arrays: dict[str, np.ndarray]):
     kind = type(node).__name__
     if kind in _CLASSES:
         return {"class": kind, **{f: _pack(getattr(node, f), f"{name}.{f}", arrays) for f in _fields(type(node))}}
-    if isinstance(node, tuple | list):
+    if type(node) in (tuple, list):
         return {kind: [_pack(x, f"{name}.{i}", arrays) for i, x in enumerate(node)]}
     if isinstance(node, dict) and all(isinstance(key, str) for key in node):
         return {"dict": {key: _pack(x, f"{name}.{key}", arrays) for key, x in node.items()}}

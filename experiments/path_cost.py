@@ -15,10 +15,9 @@ not counted. Every target is printed with its verdict. `taskset -c 0` shows what
   only.
 * peer: the same kind of path at 16^3 takes jax-fem 45 s.
 
-Measured at 32^3: the iteration 2.6 to 3.3 pairs, the path 2.6 s, the gradient 2.6 x, the peer 136 times. Missed: the
-memory of the gradient, at 16^3 3.9 x the forward path for 10 steps (3.8 kB against 1.0 kB per voxel). Of that 3.0 kB
-are one backward step (the law's and the linear solve's), whatever the number of cuts and segments; every further step
-adds 31 bytes per voxel, 24 of them the displacement.
+Measured at 32^3: the iteration 2.6 to 3.3 pairs, the path 2.6 s, the gradient 2.6 x, the peer 136 times. At 16^3 the
+gradient takes 2.4 times the memory of the forward path for 10 steps and, with `compact=True`, 5.8 times for 200 steps
+(8.5 without): every further step keeps its displacement, 24 bytes per voxel or 12.
 """
 
 from __future__ import annotations
@@ -57,12 +56,12 @@ def path(steps):
     return jh.LoadPath(np.linspace(0, 1, steps + 1)[1:, None] * np.asarray(END))
 
 
-def stress(n, steps, tangent=False):
+def stress(n, steps, tangent=False, compact=False):
     """The path as a function of the yield stress of every voxel."""
 
     def run(field):
         grid, law = cell(n, field)
-        s = jh.drive(grid, law, path(steps), tangent=tangent, throw=False)
+        s = jh.drive(grid, law, path(steps), tangent=tangent, throw=False, compact=compact)
         return s.value.stress[-1, 0], (s.value.stress, s.value.tangent, s.stats, s.result.code)
 
     return run
@@ -70,8 +69,8 @@ def stress(n, steps, tangent=False):
 
 @functools.cache
 def compiled(n, steps, kind):
-    f = stress(n, steps, kind == "tangent")
-    f = jax.value_and_grad(f, has_aux=True) if kind == "gradient" else f
+    f = stress(n, steps, kind == "tangent", kind == "compact")
+    f = jax.value_and_grad(f, has_aux=True) if kind in ("gradient", "compact") else f
     return jax.jit(f).lower(jnp.full((n,) * 3, 0.5)).compile()
 
 
@@ -155,13 +154,16 @@ def gradient(n, repeats):
 def memory(sizes):
     print("\nTemporary memory of the compiled programs, float64")
     for n, steps, target in sizes:
-        temp = {k: compiled(n, steps, k).memory_analysis().temp_size_in_bytes for k in ("path", "gradient")}
-        ratio = temp["gradient"] / temp["path"]
-        print(
-            f"  {n}^3, {steps} steps: forward {temp['path'] / 2**20:.1f} MiB, value and gradient"
-            f" {temp['gradient'] / 2**20:.1f} MiB = {ratio:.2f} x {verdict(ratio, target)},"
-            f" {temp['path'] / n**3:.0f} and {temp['gradient'] / n**3:.0f} bytes per voxel"
-        )
+        kinds = ("path", "gradient", "compact")
+        temp = {k: compiled(n, steps, k).memory_analysis().temp_size_in_bytes for k in kinds}
+        size = temp["path"]
+        print(f"  {n}^3, {steps} steps: forward {size / 2**20:.1f} MiB, {size / n**3:.0f} bytes per voxel")
+        for kind, words in (("gradient", "value and gradient"), ("compact", "the same with compact=True")):
+            ratio = temp[kind] / size
+            print(
+                f"    {words} {temp[kind] / 2**20:.1f} MiB = {ratio:.2f} x {verdict(ratio, target)},"
+                f" {temp[kind] / n**3:.0f} bytes per voxel"
+            )
 
 
 def peer(repeats):

@@ -19,6 +19,7 @@ from typing import Self
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float
 
 Gradient = dict[tuple[int, int], Array]
@@ -430,15 +431,15 @@ def physics_of(n: int, dim: int) -> str:
 
 def gradient_of(message: Float[Array, "n *pts"], dim: int) -> Gradient:
     """A field of messages (Mandel, a gradient, a deformation gradient) as a gradient; components are the first axis."""
-    physics = physics_of(message.shape[0], dim)
+    physics, rows = physics_of(message.shape[0], dim), components(message)
     if physics == "conduction":
-        return {(0, k): message[k] for k in range(dim)}
+        return {(0, k): rows[k] for k in range(dim)}
     if physics == "finite_strain":
-        return {(i, k): message[i * dim + k] for i in range(dim) for k in range(dim)}
+        return {(i, k): rows[i * dim + k] for i in range(dim) for k in range(dim)}
     root = math.sqrt(0.5)
     out: Gradient = {}
     for i, (a, b) in enumerate(mandel_pairs(dim)):
-        out[a, b] = message[i] if a == b else root * message[i]
+        out[a, b] = rows[i] if a == b else root * rows[i]
         out[b, a] = out[a, b]
     return out
 
@@ -453,6 +454,15 @@ def message_of(gradient: Gradient, dim: int, n: int) -> Float[Array, "n *pts"]:
     root = math.sqrt(0.5)
     pairs = mandel_pairs(dim)
     return jnp.stack([gradient[a, a] if a == b else root * (gradient[a, b] + gradient[b, a]) for a, b in pairs])
+
+
+def components(field: Float[Array, "n *pts"]) -> list[Array]:
+    """The rows of a field, components first: list(field), but what comes back from all of them is one array.
+
+    The transpose of x[k] is an array of zeros around one row, for every k; in reverse mode those of a whole law are
+    alive together and are most of its memory. The transpose of a split is one concatenation.
+    """
+    return [row[0] for row in lax.split(field, (1,) * field.shape[0])]
 
 
 def total(parts) -> Array:

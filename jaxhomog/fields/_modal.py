@@ -23,7 +23,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from ..messages import AbstractResponse, Gradient, total
+from ..messages import AbstractResponse, Gradient, components, total
 from . import _gauss, _modal_fast
 from ._element import AbstractElement, Stations
 from ._subsets import modes, with_axis
@@ -94,7 +94,7 @@ class ModalElement(AbstractElement):
 
     def _gradient(self, u, dim, h, macro, first_open, top: int | None = None) -> Stations:
         scale = [2.0 ** (1 - dim) / h[k] for k in range(dim)]
-        parts = butterfly(u, dim, first_open)
+        parts = {key: components(value) for key, value in butterfly(u, dim, first_open).items()}
         out: Stations = []
         for s, weight in self.stations(dim):
             if top is not None and sum(s) > top:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..messages import IsotropicElasticResponse, PlasticResponse
+from ..messages import IsotropicElasticResponse, PlasticResponse, components, total
 from ..results import LOCAL_SOLVE, SUCCESS
 from ..solvers import scalar_root
 from ..tensors import safe_sqrt
@@ -105,14 +105,15 @@ class J2Points(AbstractPoints):
 
     def _deviator(self, strain):
         """Trace and deviator of a strain without out-of-plane part."""
-        trace = sum(strain[k] for k in range(self.dim))
-        normal = [strain[k] - trace / 3 for k in range(self.dim)]
-        return trace, jnp.stack([*normal, *(strain[k] for k in range(self.dim, self._n))])
+        rows = components(strain)
+        trace = total(rows[: self.dim])
+        return trace, jnp.stack([*(x - trace / 3 for x in rows[: self.dim]), *rows[self.dim :]])
 
     def _square(self, a):
         """a : a of a trace-free tensor; in 2-D its component 33 is minus the sum of 11 and 22."""
-        out = sum(a[k] ** 2 for k in range(self._n))
-        return out if self.dim == 3 else out + (a[0] + a[1]) ** 2
+        rows = components(a)
+        out = total(x**2 for x in rows)
+        return out if self.dim == 3 else out + (rows[0] + rows[1]) ** 2
 
     def _return(self, strain, state):
         """Trace and deviator of the strain, trial stress, plastic strain, p, back stress, and the increment of p."""
@@ -135,7 +136,8 @@ class J2Points(AbstractPoints):
         stress_dev = trial - 2 * self.mu * dp * flow
         bulk = self.lam + 2 * self.mu / 3
         pressure = bulk * trace
-        stress = jnp.stack([stress_dev[k] + pressure if k < self.dim else stress_dev[k] for k in range(self._n)])
+        rows = components(stress_dev)
+        stress = jnp.stack([*(x + pressure for x in rows[: self.dim]), *rows[self.dim :]])
         p_new = p + dp
         parts = [plastic + dp * flow, p_new[None]]
         energy = 0.5 * bulk * trace**2 + self.mu * self._square(e - plastic - dp * flow)

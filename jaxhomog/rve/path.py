@@ -54,6 +54,7 @@ class PathOptions(NamedTuple):
         segment: attempts between the states that reverse mode keeps.
         tangent: whether the tangent of every row is computed.
         rows: rows whose fields are kept.
+        compact: whether the fluctuation of every attempt is rounded to what 32 bits keep (see `_rounded`).
     """
 
     newton: NewtonSettings
@@ -61,6 +62,7 @@ class PathOptions(NamedTuple):
     segment: int
     tangent: bool
     rows: tuple[int, ...]
+    compact: bool = False
 
 
 class Restart(NamedTuple):
@@ -243,7 +245,9 @@ def _attempt(space, options: PathOptions, points, h, rows: PathRows, carry: _Car
     info = jax.tree.map(lambda v: checkpoint_name(v, "solved"), info)
     ok = active & (info.code == SUCCESS)
     solved = jax.tree.map(lambda new, was: jnp.where(ok, new, was), solved, stopped(old.x))
-    solved = jax.tree.map(lambda v: checkpoint_name(v, "solved"), lax.stop_gradient(solved))
+    solved = lax.stop_gradient(solved)
+    u = _rounded(solved.u) if options.compact else checkpoint_name(solved.u, "solved")
+    solved = Unknowns(u, checkpoint_name(solved.down, "solved"))
     # Where it failed, the load is that of the state which is kept: no overflow waits for a zero cotangent to meet it.
     keep = lambda new, was: jnp.where(ok, new, lax.stop_gradient(was))  # noqa: E731
     load = load._replace(down=keep(load.down, old.x.down), up=keep(load.up, old.up))
@@ -253,7 +257,8 @@ def _attempt(space, options: PathOptions, points, h, rows: PathRows, carry: _Car
     # Attempts that are not needed, or failed, cost nothing more, in reverse mode neither.
     settle = jax.checkpoint(lambda args: _settle(space, options, *args), prevent_cse=False)
     keep_old = lambda args: _unmoved(space, options, *args)  # noqa: E731
-    args = problem, info, old, stopped(step), solved, completed
+    # The state before the step goes in once: every operand has a cotangent of its own.
+    args = problem._replace(state=None), info, old, stopped(step), solved, completed
     fresh, new, tangent, tangent_code, means = lax.cond(ok, settle, keep_old, args)
 
     merge = jnp.asarray([False, True, False, False, False, False, False, False, False])
@@ -264,7 +269,7 @@ def _attempt(space, options: PathOptions, points, h, rows: PathRows, carry: _Car
     together = jnp.where(first & merge, new, together)
     sums = jnp.where(ok, together, s.at[6].add(jnp.where(active, 1, 0)))
 
-    restart = jax.tree.map(lambda p, q: jnp.where(ok, p, q), fresh, old)
+    restart = fresh
     value = Rows(
         restart.x.down, fresh.up, tangent, fresh.energy, together[0], together[1], together[2], together[3],
         together[8], worst_of(info.code, tangent_code), together[4], together[5], together[6], together[7],
@@ -286,8 +291,20 @@ def _attempt(space, options: PathOptions, points, h, rows: PathRows, carry: _Car
     return nxt, (jnp.where(completed, carry.row, number), value)
 
 
+def _rounded(u):
+    """A field in steps of 2^-30 of its largest value: a residual of half the size in double precision.
+
+    Four bytes as fixed point are some hundred times as fine as four bytes as floating point, where the largest value
+    is what counts.
+    """
+    step = jnp.maximum(jnp.max(jnp.abs(u)), jnp.finfo(u.dtype).tiny * 2.0**31) * 2.0**-30
+    kept = checkpoint_name(jnp.round(u / step).astype(jnp.int32), "solved")
+    return kept.astype(u.dtype) * checkpoint_name(step, "solved")
+
+
 def _settle(space, options: PathOptions, problem: Problem, info, old: Restart, step, solved, completed):
     """What an equilibrium leaves behind: the restart, the numbers of `_attempt`, tangent and its code, voxel means."""
+    problem = problem._replace(state=old.state)
     h, dtype, dim = problem.h, solved.u.dtype, solved.u.ndim - 1
     x = settled(space, options.newton, problem, stopped(old.moduli), solved)
     strain = strains(space, h, x)
@@ -370,5 +387,8 @@ def _keep(options: PathOptions, kept, row, completed, means):
 
 
 def segment_length(attempts: int, segment: int | None) -> int:
-    """Attempts per segment: the square root of all, unless the user says."""
-    return max(1, min(attempts, segment or math.ceil(math.sqrt(attempts))))
+    """Attempts per segment, unless the user says: the square root of half of all.
+
+    A segment keeps one state; while it is walked back, every attempt in it keeps a state and, twice, its unknowns.
+    """
+    return max(1, min(attempts, segment or math.ceil(math.sqrt(attempts / 2))))

@@ -188,8 +188,10 @@ def oblique(physics):
     return build, exact
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("physics", ["conduction", "elasticity"])
+@pytest.mark.parametrize(
+    "physics",
+    [pytest.param("conduction", marks=pytest.mark.slow), pytest.param("elasticity", marks=pytest.mark.exhaustive)],
+)
 def test_oblique_layers_are_within_their_bar(physics):
     build, exact = oblique(physics)
     s = jh.grid_convergence(build, [square(n) for n in (16, 24, 32)], positions=4)

@@ -30,8 +30,14 @@ def test_layers_inside_voxels_are_enclosed():
     assert float(value.cut) == pytest.approx(2 / 6)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("ratio", [0.1, 10.0, 50.0])
+@pytest.mark.parametrize(
+    "ratio",
+    [
+        pytest.param(0.1, marks=pytest.mark.exhaustive),
+        pytest.param(10.0, marks=pytest.mark.slow),
+        pytest.param(50.0, marks=pytest.mark.exhaustive),
+    ],
+)
 def test_discs_are_enclosed_and_the_gap_closes_with_the_voxels(ratio):
     exact, gaps = disc_array_conductivity(0.3, ratio), []
     for n in (16, 32, 64, 128):
@@ -52,8 +58,9 @@ ELASTIC_DISCS = {
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ELASTIC_DISCS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param("stiff", marks=pytest.mark.slow), pytest.param("soft", marks=pytest.mark.exhaustive)]
+)
 def test_elastic_discs_are_enclosed_and_the_gap_closes_with_the_voxels(kind):
     mu, nu, c11, c12, c66 = ELASTIC_DISCS[kind]
     exact = np.array([[c11, c12, 0.0], [c12, c11, 0.0], [0.0, 0.0, 2 * c66]])

@@ -42,11 +42,11 @@ def test_single_voxels_are_voigt_and_reuss(physics):
 @pytest.mark.parametrize(
     "physics, element, shape",
     [
-        pytest.param("conduction", "q1", (8, 4), marks=pytest.mark.slow),
-        pytest.param("elasticity", "q1", (8, 4), marks=pytest.mark.slow),
+        pytest.param("conduction", "q1", (8, 4), marks=pytest.mark.exhaustive),
+        pytest.param("elasticity", "q1", (8, 4), marks=pytest.mark.exhaustive),
         pytest.param("elasticity", "q1r", (8, 4), marks=pytest.mark.slow),
         pytest.param("conduction", "q1r", (4, 4, 4), marks=pytest.mark.slow),
-        pytest.param("elasticity", "q1", (4, 4, 4), marks=pytest.mark.slow),
+        pytest.param("elasticity", "q1", (4, 4, 4), marks=pytest.mark.exhaustive),
     ],
 )
 def test_coarser_partitions_bound_tighter(physics, element, shape):

@@ -53,6 +53,9 @@ from .results import InputError as InputError
 from .results import Result as Result
 from .results import Solution as Solution
 from .results import SolverError as SolverError
+from .studies import Experiment as Experiment
+from .studies import fit as fit
+from .studies import identifiability as identifiability
 from .tensors import Rotation as Rotation
 from .tensors import from_voigt as from_voigt
 from .tensors import to_voigt as to_voigt

@@ -1,0 +1,171 @@
+"""`fit`: straight lines against their normal equations, limits, priors, failures, restarts, bad input."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import optimistix as optx
+import pytest
+from scipy import stats
+
+import jaxhomog as jh
+from jaxhomog import Experiment, fit
+
+X = np.linspace(0.0, 1.0, 8)
+RNG = np.random.default_rng(3)
+Y = 1.5 - 0.7 * X + 0.05 * RNG.standard_normal(8)
+DESIGN = np.stack([np.ones(8), X], axis=1)
+
+
+def line(p):
+    return p["a"] + p["b"] * X
+
+
+def exponential(p):
+    return p["size"] * jnp.exp(-X / p["time"])
+
+
+def by_hand(noise):
+    """Normal equations: estimate and covariance."""
+    covariance = np.linalg.inv(DESIGN.T @ DESIGN) * noise**2
+    return covariance @ DESIGN.T @ Y / noise**2, covariance
+
+
+SOLVERS = {"Levenberg-Marquardt": None, "BFGS": optx.BFGS(rtol=1e-10, atol=1e-10), "adam": optax.adam(0.05)}
+
+
+@pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS.keys())
+def test_a_line_is_its_normal_equations(solver):
+    best, covariance = by_hand(0.05)
+    s = fit(Experiment(line, Y, 0.05), {"a": 1.0, "b": 1.0}, solver=solver, max_steps=3000, tolerance=1e-4)
+    v = s.value
+    found = [float(v.parameters["a"]), float(v.parameters["b"])]
+    assert np.all(np.abs(found - best) <= 1e-3 * np.sqrt(np.diag(covariance)))
+    np.testing.assert_allclose(v.covariance, covariance, rtol=1e-8)
+    half = stats.norm.ppf(0.975) * np.sqrt(np.diag(covariance))
+    np.testing.assert_allclose([v.upper["a"] - v.lower["a"], v.upper["b"] - v.lower["b"]], 2 * half, rtol=1e-6)
+    left = (DESIGN @ best - Y) / 0.05
+    assert float(v.chi_squared) == pytest.approx(left @ left, rel=1e-6)
+    np.testing.assert_allclose(v.residuals[0], left, atol=1e-3)
+    assert float(s.stats["distance"]) <= 1e-3 and s.result.ok
+
+
+def test_an_unknown_noise_is_estimated():
+    """s^2 = |r|^2 / (m - p), Student's quantile with m - p degrees of freedom."""
+    best, covariance = by_hand(1.0)
+    left = DESIGN @ best - Y
+    deviation = np.sqrt(left @ left / 6)
+    v = fit(Experiment(line, Y), {"a": 1.0, "b": 1.0}, confidence=0.9).value
+    assert float(v.noise) == pytest.approx(deviation, rel=1e-6)
+    half = stats.t.ppf(0.95, 6) * deviation * np.sqrt(covariance[1, 1])
+    assert float(v.upper["b"] - v.lower["b"]) == pytest.approx(2 * half, rel=1e-6)
+
+
+@pytest.mark.parametrize("bounds", ["positive", (0.05, 2.0)])
+def test_limits_hold_on_the_way_and_the_optimum_does_not_know_them(bounds):
+    truth = {"size": 2.0, "time": 0.3}
+    seen = []
+
+    def model(p):
+        jax.debug.callback(lambda t: seen.append(float(t)), p["time"])
+        return exponential(p)
+
+    s = fit(Experiment(model, exponential(truth), 0.01), {"size": 1.0, "time": 1.9}, bounds={"time": bounds})
+    assert float(s.value.parameters["time"]) == pytest.approx(0.3, rel=1e-4)
+    jax.effects_barrier()
+    low, high = (0.0, np.inf) if bounds == "positive" else bounds
+    assert seen and all(low <= t <= high for t in seen)
+    assert low < float(s.value.lower["time"]) < 0.3 < float(s.value.upper["time"]) < high
+
+
+def test_a_prior_is_one_more_measurement():
+    """The posterior of a mean with a normal prior, and draws from it."""
+    data = np.array([1.1, 0.9, 1.3])
+    s = fit(Experiment(lambda p: p["a"] * np.ones(3), data, 0.2), {"a": 0.5}, prior={"a": (2.0, 0.1)}, tolerance=1e-6)
+    weights = np.array([3 / 0.04, 1 / 0.01])
+    mean, deviation = weights @ [1.1, 2.0] / weights.sum(), 1 / np.sqrt(weights.sum())
+    assert float(s.value.parameters["a"]) == pytest.approx(mean, rel=1e-8)
+    assert float(s.value.covariance[0, 0]) == pytest.approx(deviation**2, rel=1e-8)
+    draws = np.asarray(s.value.sample(jax.random.key(0), 4000)["a"])
+    assert draws.mean() == pytest.approx(mean, abs=4 * deviation / np.sqrt(4000))
+    assert draws.std() == pytest.approx(deviation, rel=0.05)
+
+
+def test_a_lane_that_fails_is_left_out_and_poisons_nothing():
+    """Tests of one kind in lanes: the fit is that of the lanes that work; missing data count for nothing."""
+
+    def model(p, x):
+        y = p["a"] + p["b"] * x
+        return jnp.where(x > 0.8, jnp.sqrt(-1.0 - y**2), y)  # NaN with a NaN derivative
+
+    data = Y.copy()
+    data[1] = np.nan
+    s = fit(Experiment(model, data, 0.05, inputs=X), {"a": 1.0, "b": 1.0}, tolerance=1e-4)
+    use = (X <= 0.8) & np.isfinite(data)
+    best = np.linalg.lstsq(DESIGN[use], Y[use], rcond=None)[0]
+    np.testing.assert_allclose([s.value.parameters["a"], s.value.parameters["b"]], best, rtol=1e-5)
+    assert int(s.stats["failed"]) == 2 and np.isnan(s.value.predictions[0][-2:]).all()
+    with pytest.raises(jh.InputError, match="every prediction fails"):
+        fit(Experiment(lambda p: p["a"] * jnp.full(2, jnp.nan), [1.0, 2.0], 1.0), {"a": 1.0})
+
+
+def test_a_step_into_failure_is_taken_back():
+    """sqrt(a) has no value below zero, where the first full step of a line through (4, 2) leads."""
+    model = lambda p: jnp.where(p["a"] > 0, jnp.sqrt(p["a"]), jnp.nan) * jnp.ones(2)  # noqa: E731
+    v = fit(Experiment(model, [0.1, 0.1], 0.01), {"a": 4.0}, tolerance=1e-3).value
+    assert float(v.parameters["a"]) == pytest.approx(0.01, rel=1e-4)
+
+
+def test_several_kinds_of_tests_and_going_on():
+    """Weighted by their noises; three steps and the rest are all steps, bit for bit."""
+    both = [Experiment(exponential, exponential({"size": 2.0, "time": 0.3}) + 0.01, 0.01)]
+    both.append(Experiment(lambda p: p["size"], 1.9, 0.5, name="size alone"))
+    start = {"size": 1.0, "time": 1.0}
+    seen = []
+    whole = fit(both, start, progress=lambda n, chi: seen.append((n, chi)))
+    assert [n for n, _ in seen] == list(range(1, int(whole.stats["steps"]) + 1)) and seen[-1][1] < seen[0][1]
+    part = fit(both, start, max_steps=3, throw=False)
+    assert part.result.name == "max_iterations"
+    rest = fit(both, start, state=part.state)
+    assert int(part.stats["steps"]) + int(rest.stats["steps"]) == int(whole.stats["steps"])
+    assert rest.value.parameters == whole.value.parameters
+    with pytest.raises(jh.SolverError, match="fit: max_iterations"):
+        fit(both, start, max_steps=2)
+
+
+def test_a_batch_of_fits():
+    """`vmap` over noise: every lane is its single fit."""
+    data = jnp.asarray(Y + 0.02 * RNG.standard_normal((3, 8)))
+    one = lambda d: fit(Experiment(line, d, 0.05), {"a": 1.0, "b": 1.0}, throw=False).value  # noqa: E731
+    lanes = jax.jit(jax.vmap(lambda d: (one(d).parameters, one(d).lower)))(data)
+    for k in range(3):
+        alone = one(data[k])
+        for many, single in zip(jax.tree.leaves(lanes), jax.tree.leaves((alone.parameters, alone.lower)), strict=True):
+            assert float(many[k]) == pytest.approx(float(single), abs=1e-6)
+
+
+def test_bad_input_says_what_to_do(unchecked):
+    e, start = Experiment(line, Y, 0.05), {"a": 1.0, "b": 1.0}
+    for run, words in (
+        (lambda: fit([], start), "there are no experiments"),
+        (lambda: fit([line], start), "an experiment is a function"),
+        (lambda: fit([e, Experiment(line, Y)], start), "some experiments have a noise"),
+        (lambda: fit(e, {"a": 1, "b": 1.0}), "no floating-point number"),
+        (lambda: fit(e, {}), "no parameters"),
+        (lambda: fit(e, start, bounds={"c": "positive"}), "bounds name 'c'"),
+        (lambda: fit(e, start, bounds={"a": "negative"}), "'negative' is unknown"),
+        (lambda: fit(e, start, bounds={"a": (2.0, 1.0)}), "lower < upper"),
+        (lambda: fit(e, {"a": -1.0, "b": 1.0}, bounds={"a": "positive"}), "start has -1.0 for a"),
+        (lambda: fit(e, start, prior={"c": (0.0, 1.0)}), "prior names entries"),
+        (lambda: fit(e, start, prior={"a": (0.0, 0.0)}), "standard deviation > 0"),
+        (lambda: fit(e, start, confidence=95), "between 0 and 1"),
+        (lambda: fit(e, start, solver="newton"), "solver is a str"),
+        (lambda: fit(Experiment(line, Y[:3], 0.05), start), r"predicts shape \(8,\), the data have \(3,\)"),
+        (lambda: fit(Experiment(line, Y[:2] * np.nan, 0.05), start), "no finite data"),
+        (lambda: Experiment(line, Y, 0.0), "noise must be positive"),
+        (lambda: Experiment(line, Y, np.ones(3)), "does not fit data"),
+        (lambda: Experiment("line", Y), "model is a str"),
+        (lambda: fit(Experiment(lambda p: p["a"] * jnp.ones(2), [1.0, 2.0]), start | {}), "noise cannot be estimated"),
+    ):
+        with pytest.raises(jh.InputError, match=words):
+            run()

@@ -22,7 +22,8 @@ class Experiment(eqx.Module):
 
     Args:
         model: a pure function, (parameters) or (parameters, input) -> prediction of the shape of one measurement, NaN
-            where its solve failed (`throw=False`). The same function object is compiled once.
+            where its solve failed (`throw=False`). The same function object is compiled once. Large arrays that it
+            needs (labels) belong into a `jax.tree_util.Partial` or an `equinox.Module`, as arguments of the program.
         data: what was measured; NaN where nothing was. With `inputs` the leading axis runs over the tests.
         noise: standard deviation, one number or broadcast against `data`; None: unknown, the same for all data, and
             estimated from the residuals.
@@ -36,7 +37,7 @@ class Experiment(eqx.Module):
     data: Float[Array, "..."]
     noise: Float[Array, "..."] | None
     inputs: Any
-    model: Callable = eqx.field(static=True)
+    model: Callable
     name: str = eqx.field(static=True)
 
     def __init__(self, model: Callable, data: Any, noise: Any = None, inputs: Any = None, name: str = "data"):

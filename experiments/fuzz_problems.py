@@ -1,8 +1,10 @@
 """Claim: every problem file and image ends in a valid result or in one line with exit code 2 (or 3 with a result).
 
-Run `python experiments/fuzz_problems.py [cases] [seed]`; default 10,000 cases on tiny images. A case is a valid problem
-with up to three things damaged in it: words of the command line, lines and values of the problem file, bytes of the
-image. No traceback, no hang, no partial folder. Prints the count of every kind of ending and the slowest case.
+Run `python experiments/fuzz_problems.py [cases] [seed] [homogenize | drive]`; default 10,000 cases of homogenize. A
+case is a valid problem on a tiny image with up to three things damaged in it: words of the command line, lines and
+values of the problem file, bytes of the image. No traceback, no hang, no partial folder. Prints the count of every kind
+of ending and the slowest case. A path compiles for every number of steps and kind of law: a hundred cases of drive take
+minutes.
 """
 
 from __future__ import annotations
@@ -45,6 +47,39 @@ LAWS = (
     {0: "conductivity = [1, 2]\n", 1: "conductivity = {x}\n"},
 )
 
+# Laws, plastic flow and load of paths: everything that a problem of `drive` may hold.
+FLOWS = (
+    "",
+    "[phases.0.hardening]\nkind = 'voce'\nyield_stress = 0.5\nsaturation_stress = 0.8\nrate = 30.0\n",
+    "[phases.0.hardening]\nkind = 'linear'\nyield_stress = 0.01\nmodulus = 0.1\n[phases.0.kinematic]\nmodulus = 0.1\n",
+    "[phases.0.hardening]\nkind = 'table'\nplastic_strain = [0, 0.1]\nyield_stress = [0.01, 0.02]\n",
+)
+LOADS = (
+    "strain = [0.02, 0, nan]\nstress = [nan, 0, 0]\nstress_controlled = [false, true, true]\nsteps = 2\n",
+    "strain = [[0.01, 0, 0], [0.02, 0, 0.01]]\ntime = [0.5, 1]\n",
+)
+DRIVEN = (
+    *(("elasticity", LAWS[0], flow, load) for flow in FLOWS for load in LOADS),
+    ("conduction", LAWS[2], "", "gradient = [[1, 0], [1, 1]]\n"),
+    ("finite_strain", LAWS[0], FLOWS[1], "F = [1.1, 0, 0, nan]\nP = [nan, nan, nan, 0]\n"
+     "p_controlled = [false, false, false, true]\nsteps = 2\n"),
+)  # fmt: skip
+ROWS = (
+    "[1, 2]", "[[0.01, 0, 0], [0.02, 0]]", "[nan, 0, 0]", "[[0.01, 0, 0]]", "[0.02, 0, 0]", "[2, 1]", "[1, 1]",
+    "[-1, 2]", "[true, false]", "[false, false, false]", "[[false, true, true], [true, true, true]]", "[0, inf, 0]",
+    "[1e300, 0, 0]", "[[0.01, 0, 0, 0, 0, 0], [0.02, 0, 0, 0, 0, 0]]", "1", "2", "[-1, 0, 0, 1]", "'linear'",
+    "'table'", "[[[1, 0, 0]]]",
+)  # fmt: skip
+PATH_KEYS = (
+    "strain", "stress", "stress_controlled", "gradient", "flux", "flux_controlled", "F", "P", "p_controlled", "steps",
+    "time", "temperature", "yield_stress", "modulus", "saturation_stress", "rate", "plastic_strain", "recovery", "kind",
+    "max_cuts", "max_newton", "max_iterations", "boundary", "strian", "yield", "hardening", "kinematic",
+)  # fmt: skip
+PATH_TABLES = (
+    "load", "load.x", "physics", "phases.0.hardening", "phases.1.hardening", "phases.0.kinematic", "phases.1.kinematic",
+    "phases.0.hardning", "phases.2.hardening", "hardening", "solver", "",
+)  # fmt: skip
+
 
 def write_image(rng: np.random.Generator) -> str:
     """A tiny image, sometimes of a wrong kind, sometimes with damaged bytes; its name."""
@@ -78,37 +113,66 @@ def damaged(name: str, rng: np.random.Generator) -> str:
 
 
 def problem_text(image: str, rng: np.random.Generator) -> str:
-    """A problem file with up to three damages."""
+    """A problem file of homogenize with up to three damages."""
     laws = LAWS[rng.integers(len(LAWS))]
     value = (10, 0.5, 2.0, 1e6, 0)[rng.integers(5)]
-    lines = ["[cell]", f"image = {json.dumps(image)}", "voxel_size = 0.5"]
+    lines = _cell(image)
     for label, law in laws.items():
         lines += [f"[phases.{label}]", *law.format(x=value).splitlines()]
     lines += ["[solver]", "element = 'q1'"]
-    for _ in range(rng.choice(4, p=(0.35, 0.35, 0.2, 0.1))):
+    tables = ("load", "physics", "phases.x", "phases.2", "cell.x", "solver", "")
+    return _spoilt(lines, rng, STRANGE, KEYS, tables, (0.35, 0.35, 0.2, 0.1), (1, 1, 1, 1, 1, 1))
+
+
+def path_text(image: str, rng: np.random.Generator) -> str:
+    """A problem file of drive, nearly always with up to three damages."""
+    physics, laws, flow, load = DRIVEN[rng.integers(len(DRIVEN))]
+    lines = [*_cell(image), "[physics]", f"kind = '{physics}'", "[phases.0]", *laws[0].splitlines(), *flow.splitlines()]
+    lines += ["[phases.1]", *laws[1].format(x=3).splitlines(), "[load]", *load.splitlines(), "[solver]", "max_cuts = 2"]
+    # Values above all: letters, tables and lines that are twice there are homogenize's to find as well.
+    often = (4, 20, 4, 1, 1, 1)
+    return _spoilt(lines, rng, STRANGE + 3 * ROWS, KEYS + 3 * PATH_KEYS, PATH_TABLES, (0.05, 0.45, 0.3, 0.2), often)
+
+
+def _cell(image: str) -> list[str]:
+    return ["[cell]", f"image = {json.dumps(image)}", "voxel_size = 0.5"]
+
+
+def _spoilt(lines, rng, strange, keys, tables, chances, often) -> str:
+    """The lines with damages, none to three of them by these chances; how often each kind of damage is done."""
+    for _ in range(rng.choice(4, p=chances)):
         at = int(rng.integers(len(lines)))
         key, equals, _ = lines[at].partition(" = ")
-        action = rng.integers(6)
+        action = rng.choice(6, p=np.asarray(often) / sum(often)) if len(set(often)) > 1 else rng.integers(6)
         if action == 0:
             del lines[at]
         elif action == 1 and equals:
-            lines[at] = f"{key} = {STRANGE[rng.integers(len(STRANGE))]}"
+            lines[at] = f"{key} = {strange[rng.integers(len(strange))]}"
         elif action == 2:
-            lines.insert(at, f"{KEYS[rng.integers(len(KEYS))]} = {STRANGE[rng.integers(len(STRANGE))]}")
+            lines.insert(at, f"{keys[rng.integers(len(keys))]} = {strange[rng.integers(len(strange))]}")
         elif action == 3:
             lines[at] = "".join(c for c in lines[at] if rng.random() > 0.15)
         elif action == 4:
-            lines.insert(
-                at, f"[{('load', 'physics', 'phases.x', 'phases.2', 'cell.x', 'solver', '')[rng.integers(7)]}]"
-            )
+            lines.insert(at, f"[{tables[rng.integers(len(tables))]}]")
         else:
             lines.insert(at, lines[int(rng.integers(len(lines)))])
         lines = lines or [""]
     return "\n".join(lines) + "\n"
 
 
+def make_path(rng: np.random.Generator) -> list[str]:
+    """Files of a call of drive in the current folder, and its words."""
+    # What is wrong with images is homogenize's to find.
+    np.save("cell.npy", np.asarray([[0, 1, 1], [0, 0, 1]]))
+    Path("problem.toml").write_text(path_text("cell.npy", rng), encoding="utf-8")
+    words = ["drive", "problem.toml", "--no-plot"]
+    if rng.random() < 0.1:
+        words.insert(int(rng.integers(len(words) + 1)), WORDS[rng.integers(len(WORDS))])
+    return words
+
+
 def make_case(rng: np.random.Generator) -> list[str]:
-    """Files in the current folder, and the words of a call."""
+    """Files of a call of homogenize in the current folder, and its words."""
     Path("problem.toml").write_text(problem_text(write_image(rng), rng), encoding="utf-8")
     words = ["homogenize", "problem.toml", "--no-report"]
     if rng.random() > 0.1:
@@ -119,7 +183,7 @@ def make_case(rng: np.random.Generator) -> list[str]:
     return words
 
 
-def run_case(seed: int) -> tuple[str, float]:
+def run_case(seed: int, verb: str = "homogenize") -> tuple[str, float]:
     """One case in a folder of its own.
 
     Returns:
@@ -133,7 +197,7 @@ def run_case(seed: int) -> tuple[str, float]:
     with tempfile.TemporaryDirectory(prefix="fuzz-problems-") as folder:
         os.chdir(folder)
         try:
-            words = make_case(np.random.default_rng(seed))
+            words = (make_path if verb == "drive" else make_case)(np.random.default_rng(seed))
             before = sorted(os.listdir())
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
                 code = main(words)
@@ -150,8 +214,14 @@ def run_case(seed: int) -> tuple[str, float]:
                 return "one line", time.perf_counter() - start
             assert code in (0, 3) and len(new) == 1 and len(errors) == (code == 3), f"{code} {new} {story}"
             found = json.loads(Path(new[0], "result.json").read_text(encoding="utf-8"), parse_constant=_refuse)
-            assert found["converged"] is (code == 0) and (found["effective"] is None) is (code == 3), story
-            if code == 0:
+            assert found["converged"] is (code == 0), story
+            if "curve" in found:
+                steps = found["description"]["steps"]
+                assert (found["rows"] == steps) is (code == 0) and len(found["curve"]["step"]) == found["rows"], story
+                assert all(np.isfinite(np.asarray(x, float)).all() for x in found["curve"].values()), story
+            else:
+                assert (found["effective"] is None) is (code == 3), story
+            if found.get("effective") is not None:
                 assert np.isfinite(np.asarray(found["effective"], float)).all(), story
             return ("valid result" if code == 0 else f"not converged: {found['result']}"), time.perf_counter() - start
         finally:
@@ -166,7 +236,7 @@ def _hang(*_):
     raise AssertionError(f"a case took more than {LIMIT} s")
 
 
-def campaign(cases: int, seed: int = 0) -> collections.Counter:
+def campaign(cases: int, seed: int = 0, verb: str = "homogenize") -> collections.Counter:
     """Many cases.
 
     Returns:
@@ -178,14 +248,15 @@ def campaign(cases: int, seed: int = 0) -> collections.Counter:
     try:
         for k in range(cases):
             signal.alarm(LIMIT)
-            ending, seconds = run_case(seed * 1_000_003 + k)
+            ending, seconds = run_case(seed * 1_000_003 + k, verb)
             endings[ending] += 1
             slowest = max(slowest, (seconds, k))
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
     print(
-        f"{cases} cases, seed {seed}: all ended as claimed; slowest {slowest[0]:.1f} s (case {slowest[1]}, compiling)"
+        f"{cases} cases of {verb}, seed {seed}: all ended as claimed; slowest {slowest[0]:.1f} s"
+        f" (case {slowest[1]}, compiling)"
     )
     for ending, count in endings.most_common():
         print(f"  {ending:32} {count}")
@@ -193,5 +264,5 @@ def campaign(cases: int, seed: int = 0) -> collections.Counter:
 
 
 if __name__ == "__main__":
-    numbers = [int(a) for a in sys.argv[1:]]
-    campaign(*(numbers or [10_000]))
+    numbers = [int(a) for a in sys.argv[1:3]]
+    campaign(*(numbers or [10_000]), **dict(zip(("verb",), sys.argv[3:], strict=False)))

@@ -59,15 +59,18 @@ def certify(
 
     **A law** is driven around closed loops of strain at one point, see `validity.judge_material`: dissipation, balance
     of work, energy and dissipation, work of cycles that dissipate nothing, the tangent and its symmetry; at finite
-    strain objectivity, by a history that is turned on its way.
+    strain objectivity, by a history that is turned on its way. Of a law whose parameters are fields all different
+    points are judged, of more than 64 the extremes of every field and 64 others; of a mixture every law at the voxels
+    of its phase.
 
     **Fields** are audited as they are, see `validity.hill_mandel`. With `scheme` and `grid`, so are the voxel fields of
     a solution: sensible for the elements "fourier" and "q1r" under their own name.
 
     Args:
-        solution: of `homogenize`, `apply` or `drive`; or a law whose parameters are single numbers.
+        solution: of `homogenize`, `apply` or `drive`; or a law.
         grid: the periodic box of voxel fields; without it only powers and means of fields are audited, and noise
-            that does little work goes unseen. With a law its number of directions counts (default: three).
+            that does little work goes unseen. With a law of single numbers its number of directions counts (default:
+            three); a law with fields needs the grid that they belong to.
         stress: (n_loads, *space, m) in Mandel components; on a grid one load may come as (*space, m).
         strain: likewise. With a law: one number, the size of the largest loop (default 0.01, of F - 1 at finite strain
             0.1); give the strains that it is meant for, past its yield stress or threshold.
@@ -85,9 +88,10 @@ def certify(
 
     Returns:
         `Solution` with value `EnergyReport`: verdict, residual, pair, equilibrium, compatibility, averages, code, and
-        `reason` in words; of a path a `PathReport`, of a law a `MaterialReport`, with verdict, code and reason too. A
-        bad verdict is an answer, not a failure: nothing is raised. NaN is "not checked". All of it goes through jit
-        and vmap.
+        `reason` in words; of a path a `PathReport`, of a law a `MaterialReport`, of a `PhaseMixture` a `MixtureReport`
+        (a report for each of its `phases`, the reason names those to blame), with verdict, code and reason too. A bad
+        verdict is an answer, not a failure: nothing is raised. NaN is "not checked". All of it goes through jit and
+        vmap, but for laws with fields, whose values choose the points.
 
     Raises:
         InputError: not exactly one of a solution, a law and a pair of fields, or shapes that do not fit; a law with

@@ -24,6 +24,8 @@ from ._load_path import LoadPath
 # Stress out of balance: what single precision reaches, and what the default asks for.
 _REACHABLE = {"float64": 1e-12, "float32": 8e-6}
 _DEFAULT = {"float64": 1e-6, "float32": 1e-5}
+# Every attempt has a place in the program's results, whether it is needed or not.
+_MOST_CUTS = 100_000
 
 
 class DrivenFields(eqx.Module):
@@ -32,10 +34,16 @@ class DrivenFields(eqx.Module):
     Args:
         strain: (rows, *shape, n).
         stress: (rows, *shape, n).
+        state: internal variables by name, (rows, *shape) or (rows, *shape, k): `plastic_strain`,
+            `equivalent_plastic_strain`, `back_stress`, `damage`, `viscous_strain_1`, ... of the Maxwell branches,
+            `slip_resistance`, `accumulated_slip`, `internal` of a `StandardMaterial`, `inverse_plastic_metric` (C_p^-1,
+            11 22 33 23 13 12). In plane strain the component 33 of a plastic strain is minus the sum of 11 and 22. NaN
+            in phases whose law has no such variable.
     """
 
     strain: Float[Array, "..."]
     stress: Float[Array, "..."]
+    state: dict[str, Float[Array, "..."]]
 
 
 class Driven(eqx.Module):
@@ -47,11 +55,16 @@ class Driven(eqx.Module):
     Args:
         strain: (T, n) mean strain (finite strain: F; conduction: gradient).
         stress: (T, n) mean stress (finite strain: P; conduction: flux q).
+        dissipative_stress: (T, n) the part of it that is no derivative of the free energy at fixed internal variables:
+            2 eta D of a dashpot beside a spring, all of a flux q = -k grad T. Zero where the law has no such part, and
+            in plasticity and damage, whose internal variables dissipate. The rest, stress - dissipative_stress, is
+            reversible.
         tangent: (T, n, n) consistent tangent d stress / d strain of the step at fixed state before it, or None.
         energy: (T,) mean free energy per volume at the end of every step.
         dissipation: (T,) mean dissipation per volume of every step, physical: A . d alpha, never negative.
         algorithmic_dissipation: (T,) sum of stress : d strain - d energy, with the stress at the end of the step: what
             the scheme takes out of the balance, larger than the physical one by a term of first order in the step.
+            Without meaning in conduction, where flux times gradient is a power.
         lowest_dissipation: (T,) smallest dissipation of any point.
         hill_mandel_residual: (T,) in rate form, |<s : de> - <s> : <de>| relative to the root mean squares of both.
         fields: `DrivenFields` or None.
@@ -61,6 +74,7 @@ class Driven(eqx.Module):
 
     strain: Float[Array, "t n"]
     stress: Float[Array, "t n"]
+    dissipative_stress: Float[Array, "t n"]
     tangent: Float[Array, "t n n"] | None
     energy: Float[Array, " t"]
     dissipation: Float[Array, " t"]
@@ -102,24 +116,25 @@ def _drive(grid, law, path, restart, space: Space, options: PathOptions):
     code = worst_of(code, out.code)
     before = jnp.concatenate([restart.energy[None], out.energy[:-1]])
     sign = 1 if solid else -1
-    up, down = sign * out.up, out.down
+    up, drag, down = sign * out.up, sign * out.drag, out.down
     tangent = sign * out.tangent if options.tangent else None
     if small:
-        up, down = to_voigt(up, "stress"), to_voigt(down, "strain")
+        up, drag, down = to_voigt(up, "stress"), to_voigt(drag, "stress"), to_voigt(down, "strain")
         tangent = None if tangent is None else to_voigt(tangent, "stiffness")
     fields = None
     if kept is not None:
-        last = [jnp.moveaxis(x, 1, -1) for x in kept]
-        both = (last[0], sign * last[1])
+        last = lambda x: jnp.moveaxis(x, 1, -1) if x.ndim > 1 + dim else x  # noqa: E731
+        at, of, inside = jax.tree.map(last, kept)
+        fields = DrivenFields(at, sign * of, inside)
         if small:
-            both = (to_voigt(both[0], "strain"), to_voigt(both[1], "stress"))
-        fields = DrivenFields(*both)
+            fields = DrivenFields(to_voigt(at, "strain"), to_voigt(of, "stress"), inside)
     ok = code == SUCCESS
     kept_ok = ok[jnp.asarray(options.rows, int)]
     by_row = lambda x: jax.vmap(lambda o, v: guarded(o, v))(ok, x)  # noqa: E731
     value = Driven(
         strain=by_row(down),
         stress=by_row(up),
+        dissipative_stress=by_row(drag),
         tangent=None if tangent is None else by_row(tangent),
         energy=by_row(out.energy),
         dissipation=by_row(out.dissipation),
@@ -179,7 +194,7 @@ def drive(
         throw: raise where the path does not reach its end (eager calls only).
         state: restart state of an earlier call, `solution.state`: the path goes on from there, bit for bit.
         tangent: whether the consistent tangent of every step is computed (one linear solve per component and step).
-        fields: rows whose strain and stress fields are kept.
+        fields: rows whose fields are kept: strain, stress and internal variables, see `DrivenFields`.
         segment: steps between the states that reverse mode keeps (default: the root of their number): fewer and longer
             segments take less memory; the displacements of every step are kept in any case.
         compact: whether they are kept in 32 bits, 1e-9 of the largest: a third less memory for the gradient of a long
@@ -197,8 +212,8 @@ def drive(
         SolverError: a step without equilibrium (throw=True, eager calls); its `solution` holds the rows before.
 
     Source:
-        Simo & Hughes (1998), Computational Inelasticity; Eisenstat & Walker (1996), SIAM J. Sci. Comput. 17, 16-32;
-        Hughes (1980), Int. J. Numer. Meth. Eng. 15, 1413-1418.
+        Simo & Hughes (1998), Computational Inelasticity; Eisenstat & Walker (1996), SIAM J. Sci. Comput. 17, 16-32,
+        eq. (2.6); Hughes (1980), Int. J. Numer. Meth. Eng. 15, 1413-1418.
     """
     check_grid(grid)
     if not isinstance(law, AbstractMaterial):
@@ -227,10 +242,11 @@ def drive(
     space = space_named(element, boundary, law.physics, grid.dim)
     if not isinstance(space.element, ModalElement):
         raise InputError(f"element={element!r} is for linear laws: use 'q1bar', 'q1' or 'q1r'")
+    cuts = _whole(max_cuts, "max_cuts", 0, _MOST_CUTS)
     options = PathOptions(
         newton=_newton(law, path, tolerance, max_newton, max_iterations),
-        cuts=_whole(max_cuts, "max_cuts", 0),
-        segment=segment_length(number + int(max_cuts), None if segment is None else _whole(segment, "segment", 1)),
+        cuts=cuts,
+        segment=segment_length(number + cuts, None if segment is None else _whole(segment, "segment", 1)),
         tangent=bool(tangent),
         rows=_rows(fields, number),
         compact=bool(compact),
@@ -256,9 +272,9 @@ def _newton(law, path, tolerance, max_newton, max_iterations) -> NewtonSettings:
     return NewtonSettings(float(tolerance), *counts, mixed)
 
 
-def _whole(value, name, least) -> int:
-    if int(value) != value or int(value) < least:
-        raise InputError(f"{name}={value}: give a whole number, at least {least}")
+def _whole(value, name, least, most=2**31 - 1) -> int:
+    if not (isinstance(value, int | float | np.integer) and least <= value <= most and int(value) == value):
+        raise InputError(f"{name}={value}: give a whole number, {least} to {most}")
     return int(value)
 
 

@@ -94,7 +94,7 @@ class LoadPath(eqx.Module):
             time, temperature: as for small strain.
 
         Raises:
-            InputError: as for small strain, and a rotation that nothing holds.
+            InputError: as for small strain; a rotation that nothing holds; a row of F alone with det F <= 0.
         """
         if F is None:
             raise InputError("LoadPath.finite: F is missing: prescribe at least one of F_ij and F_ji of every pair")
@@ -109,7 +109,9 @@ class LoadPath(eqx.Module):
                 mask = mask.reshape(*mask.shape[:-2], width)
             if not isinstance(mask, Tracer):
                 _holds_rotation(mask, width)
-        return cls(down, up, mask, time, temperature)
+        path = cls(down, up, mask, time, temperature)
+        _keeps_volume_positive(path)
+        return path
 
 
 def _rows_of(value, name):
@@ -135,6 +137,18 @@ def _holds_rotation(mask, width):
                     f"p_controlled has both {i + 1}{k + 1} and {k + 1}{i + 1}: nothing holds the rotation; prescribe F"
                     " in one of them"
                 )
+
+
+def _keeps_volume_positive(path):
+    """Refuse rows that prescribe all of F and turn the cell inside out."""
+    if isinstance(path.strain, Tracer) or isinstance(path.stress_controlled, Tracer):
+        return
+    f, held = np.asarray(path.strain, np.float64), np.asarray(path.stress_controlled)
+    d = math.isqrt(f.shape[1])
+    det = np.linalg.det(f.reshape(-1, d, d))
+    bad = np.flatnonzero((det <= 0) & ~held.any(axis=1))
+    if bad.size:
+        raise InputError(f"F of row {bad[0]} has det F = {det[bad[0]]:.3g}: give a volume ratio > 0")
 
 
 def _floats(value, name):

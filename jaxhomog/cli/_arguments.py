@@ -222,8 +222,11 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     options, rest = top.parse_known_args(_joined(argv))
     if rest:
         known = [word for action in _actions(top, options.verb) for word in action.option_strings]
-        near = difflib.get_close_matches(rest[0].partition("=")[0], known, 1, 0.5)
-        hint = f"did you mean {near[0]}?" if near and rest[0].startswith("-") else "see --help"
+        word = rest[0].partition("=")[0]
+        near = difflib.get_close_matches(word, known, 1, 0.5)
+        hint = f"did you mean {near[0]}?" if near and word.startswith("-") else "see --help"
+        if word in known:
+            hint = "give it behind the verb, before any --"
         raise InputError(one_line(f"unknown argument {rest[0][:80]!r}: {hint}"))
     if options.verb in ("homogenize", "drive"):
         if options.phases is not None:

@@ -13,6 +13,8 @@ from ._screen import tidy
 def curve_csv(result: dict[str, Any]) -> str:
     """Rows step, time, strain_11, .., stress_11, .., energy, dissipation, with all digits (F, P; gradient, flux).
 
+    The dissipative stress has no columns: of the laws that a problem file knows it is zero, or all of a flux.
+
     Args:
         result: what goes into result.json.
     """

@@ -15,9 +15,10 @@ from ..results import LOCAL_SOLVE, SUCCESS, InputError
 from ..solvers import guarded
 from ..tensors import rotation_mandel
 from ._crystal_solve import Local, crystal_step, kinetics, linearized, residual
+from ._hooke import in_plane
 from ._law import above, as_parameter, at_least, spread
 from ._linear_elastic import LinearElastic
-from ._material import AbstractMaterial, AbstractPoints, Step, Update, packed
+from ._material import AbstractMaterial, AbstractPoints, Step, Update, engineering, packed
 from ._slip_systems import DEVIATORIC, SlipHardening, SlipSystems, slip_systems
 
 
@@ -182,6 +183,10 @@ class CrystalPoints(AbstractPoints):
         matrix = self._sample(diagonal)
         rows = [jnp.broadcast_to(matrix[i, j], shape) for i, j in upper_triangle(matrix.shape[0])]
         return AnisotropicElasticResponse(jnp.stack(rows), self.dim)
+
+    def internal(self, state):
+        plastic = engineering(in_plane(self.plastic_strain(state), self.dim), "strain")
+        return {"plastic_strain": plastic, "slip_resistance": state[5:-1], "accumulated_slip": state[-1]}
 
     def plastic_strain(self, state):
         """Plastic strain in sample axes, (6, *pts) Mandel also in plane strain."""

@@ -168,6 +168,9 @@ class DamagePoints(AbstractPoints):
         """d of a state."""
         return 1 - self._kept(state[0])
 
+    def internal(self, state):
+        return {"damage": self.damage(state)}
+
     def _kept(self, x):
         """1 - d, without cancellation."""
         return self.residual + (1 - self.residual) * self.softening(x)

@@ -24,7 +24,7 @@ from ._finite import (
 )
 from ._j2 import J2Plasticity, J2Points
 from ._linear_elastic import LinearElastic
-from ._material import AbstractMaterial, AbstractPoints, Step, Update
+from ._material import AbstractMaterial, AbstractPoints, Step, Update, engineering
 
 
 class FiniteJ2Plasticity(AbstractMaterial):
@@ -92,6 +92,10 @@ class FiniteJ2Points(AbstractPoints):
     def initial(self, shape, dtype):
         start = jnp.asarray([1.0, 1, 1, 0, 0, 0, 0], dtype).reshape(7, *(1,) * len(shape))
         return jnp.broadcast_to(start, (7, *shape))
+
+    def internal(self, state):
+        metric = engineering(state[:6], "stress")  # plain components
+        return {"inverse_plastic_metric": metric, "equivalent_plastic_strain": state[6]}
 
     def elastic(self, shape, dtype):
         full = lambda x: jnp.broadcast_to(jnp.asarray(x, dtype), shape)  # noqa: E731

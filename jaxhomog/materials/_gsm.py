@@ -16,7 +16,7 @@ from ..results import LOCAL_SOLVE, SUCCESS, InputError
 from ._hooke import in_plane, lifted
 from ._law import as_parameter, finite, spread
 from ._local_newton import local_root
-from ._material import AbstractMaterial, AbstractPoints, Step, Update
+from ._material import AbstractMaterial, AbstractPoints, Step, Update, one_voxel
 
 
 class Plain(eqx.Module):
@@ -237,6 +237,13 @@ class StandardPoints(AbstractPoints):
             return alpha
         return jnp.concatenate([alpha, jnp.zeros((6 if self.dim == 3 else 3, *shape), dtype)])
 
+    def voxel(self, index, shape):
+        parameters = jax.tree.map(lambda p: one_voxel(p, index, shape), self.law.parameters)
+        return eqx.tree_at(lambda points: points.law.parameters, self, parameters)
+
+    def internal(self, state):
+        return {"internal": state[: self._m]}
+
     def _each(self, function, pts, *fields):
         """function(args..., parameters of the point) at every point; fields and answers are (k, *pts) or (*pts)."""
         parameters = jax.tree.map(lambda p: p if p.ndim == 0 else jnp.broadcast_to(p, pts).ravel(), self.law.parameters)
@@ -277,10 +284,11 @@ class StandardPoints(AbstractPoints):
 
     def update(self, strain, state, step: Step) -> Update:
         stress, drag, alpha, energy, lost, ok = self._answer(strain, state, step)
-        if self.law.viscous is not None:
-            stress, alpha = stress + drag, jnp.concatenate([alpha, strain])
         code = jnp.where(ok > 0.5, SUCCESS, LOCAL_SOLVE).astype(jnp.int32)
-        return Update(in_plane(stress, self.dim), alpha, energy, lost, code)
+        if self.law.viscous is None:
+            return Update(in_plane(stress, self.dim), alpha, energy, lost, code)
+        after = jnp.concatenate([alpha, strain])
+        return Update(in_plane(stress + drag, self.dim), after, energy, lost, code, in_plane(drag, self.dim))
 
     def split(
         self, strain: Float[Array, "n *pts"], state: Any, step: Step

@@ -26,7 +26,7 @@ from ._gsm import Plain
 from ._isotropic import isotropic_moduli, need_isotropic
 from ._law import as_parameter, finite, spread
 from ._linear_elastic import LinearElastic
-from ._material import AbstractMaterial, AbstractPoints, Step, Update, at_rest
+from ._material import AbstractMaterial, AbstractPoints, Step, Update, at_rest, one_voxel
 
 
 class _Hyperelastic(AbstractMaterial):
@@ -72,7 +72,7 @@ class SaintVenantKirchhoff(_Hyperelastic):
         1 / sqrt 3 along an axis.
 
     Source:
-        Holzapfel (2000), Nonlinear Solid Mechanics, section 6.5.
+        Holzapfel (2000), Nonlinear Solid Mechanics, section 6.5, p. 250.
     """
 
     elastic: LinearElastic
@@ -271,6 +271,10 @@ class HyperelasticPoints(_HyperelasticPoints):
     energy: Any
     parameters: Any
     dim: int = eqx.field(static=True)
+
+    def voxel(self, index, shape):
+        parameters = jax.tree.map(lambda p: one_voxel(p, index, shape), self.parameters)
+        return eqx.tree_at(lambda points: points.parameters, self, parameters)
 
     def _each(self, function, strain):
         """function(F (d d,), parameters) at every point."""

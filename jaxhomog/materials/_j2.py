@@ -19,7 +19,7 @@ from ._isotropic import isotropic_moduli, need_isotropic
 from ._kinematic import ArmstrongFrederick
 from ._law import spread_part
 from ._linear_elastic import LinearElastic
-from ._material import AbstractMaterial, AbstractPoints, Step, Update
+from ._material import AbstractMaterial, AbstractPoints, Step, Update, engineering
 
 _ROOT = math.sqrt(1.5)
 
@@ -40,7 +40,7 @@ class J2Plasticity(AbstractMaterial):
         InputError: an elasticity that is not isotropic.
 
     Source:
-        Simo & Hughes (1998), Computational Inelasticity, sections 3.3 and 3.4.
+        Simo & Hughes (1998), Computational Inelasticity, sections 3.3 and 3.4, boxes 3.1 (radial return) and 3.2.
     """
 
     elastic: LinearElastic
@@ -94,6 +94,11 @@ class J2Points(AbstractPoints):
 
     def initial(self, shape, dtype):
         return jnp.zeros((self._n + 1 + (0 if self.kinematic is None else self._n), *shape), dtype)
+
+    def internal(self, state):
+        plastic, p, beta = self._split(state)
+        names = {"plastic_strain": engineering(plastic, "strain"), "equivalent_plastic_strain": p}
+        return names if beta is None else names | {"back_stress": engineering(beta, "stress")}
 
     def elastic(self, shape, dtype):
         full = lambda x: jnp.broadcast_to(jnp.asarray(x, dtype), shape)  # noqa: E731

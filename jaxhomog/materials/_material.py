@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from ..messages import AbstractResponse, AnisotropicElasticResponse, GeneralResponse, physics_of, upper_triangle
+from ..tensors import Kind, to_voigt
 
 
 class Step(NamedTuple):
@@ -42,6 +43,8 @@ class Update(NamedTuple):
         dissipation: work turned into heat per volume in this step (*pts): sum A . d alpha with forces at its end, or
             the integral over the step; >= 0 is the second law.
         code: result code of every point (*pts).
+        dissipative: (n, *pts), the part of `stress` that is no derivative of the free energy (2 eta D, -k grad T), or
+            None: all of it is reversible.
     """
 
     stress: Float[Array, "n *pts"]
@@ -49,6 +52,7 @@ class Update(NamedTuple):
     energy: Float[Array, "*pts"]
     dissipation: Float[Array, "*pts"]
     code: Array
+    dissipative: Float[Array, "n *pts"] | None = None
 
 
 class AbstractPoints(eqx.Module):
@@ -68,6 +72,18 @@ class AbstractPoints(eqx.Module):
     @abc.abstractmethod
     def update(self, strain: Float[Array, "n *pts"], state: Any, step: Step) -> Update:
         """One step of the law; differentiable with respect to everything."""
+
+    def voxel(self, index: Int[Array, " d"], shape: tuple[int, ...]) -> AbstractPoints:
+        """The law at one voxel of its grid, on points of shape (1, .., 1).
+
+        Arrays whose last axes are those of the grid are fields. A law with others of that shape (weights of a network)
+        takes those out.
+        """
+        return jax.tree.map(lambda x: one_voxel(x, index, shape), self)
+
+    def internal(self, state: Any) -> dict[str, Array]:
+        """Internal variables of a state by name, for a reader: (*pts), or (k, *pts), tensors in engineering Voigt."""
+        return {}
 
     @abc.abstractmethod
     def elastic(self, shape: tuple[int, ...], dtype) -> AbstractResponse:
@@ -92,6 +108,21 @@ def packed(columns: Float[Array, "n n *pts"], dim: int, symmetric: bool) -> Abst
     if symmetric and physics_of(n, dim) == "elasticity":
         return AnisotropicElasticResponse(jnp.stack([columns[j, i] for i, j in upper_triangle(n)]), dim)
     return GeneralResponse.of([[columns[j, i] for j in range(n)] for i in range(n)], dim, symmetric)
+
+
+def one_voxel(x: Array, index: Int[Array, " d"], shape: tuple[int, ...]) -> Array:
+    """A field (.., *shape) at one voxel, (.., 1, .., 1); anything else as it is."""
+    lead = jnp.ndim(x) - len(shape)
+    if lead < 0 or any(n not in (1, m) for n, m in zip(x.shape[lead:], shape, strict=True)):
+        return x
+    for axis, n in enumerate(x.shape[lead:]):
+        x = jax.lax.dynamic_slice_in_dim(x, index[axis] if n > 1 else 0, 1, lead + axis)
+    return x
+
+
+def engineering(x: Float[Array, "n *pts"], kind: Kind) -> Float[Array, "n *pts"]:
+    """Engineering Voigt components of Mandel components in front."""
+    return jnp.moveaxis(to_voigt(jnp.moveaxis(x, 0, -1), kind), -1, 0)
 
 
 def at_rest(strain: Float[Array, "n *pts"], dim: int) -> Float[Array, "n *ones"]:

@@ -87,14 +87,8 @@ class PowerLawPoints(AbstractPoints):
 
     def update(self, strain, state, step: Step) -> Update:
         secant, square = self._secant(strain)
-        zero = jnp.zeros_like(square)
-        return Update(
-            secant * strain,
-            state,
-            zero,
-            secant * square * jnp.asarray(step.dt, square.dtype),
-            jnp.zeros(zero.shape, jnp.int32),
-        )
+        flux, lost = secant * strain, secant * square * jnp.asarray(step.dt, square.dtype)
+        return Update(flux, state, jnp.zeros_like(square), lost, jnp.zeros(square.shape, jnp.int32), flux)
 
     def tangent(self, strain, state, step: Step):
         secant, square = self._secant(strain)

@@ -61,9 +61,28 @@ class PhasePoints(AbstractPoints):
     def _own(self, i, strain, state):
         """Strain and state for law i, harmless where the point is another's."""
         here = self.labels == self.keys[i]
-        start = self.laws[i].initial(strain.shape[1:], strain.dtype)
-        mine = start if isinstance(start, tuple) else jnp.where(here, state[: start.shape[0]], start)
-        return jnp.where(here, strain, at_rest(strain, self.dim)), mine
+        return jnp.where(here, strain, at_rest(strain, self.dim)), self._own_state(i, state, strain[0])
+
+    def _own_state(self, i, state, like):
+        here, start = self.labels == self.keys[i], self.laws[i].initial(like.shape, like.dtype)
+        return start if isinstance(start, tuple) else jnp.where(here, state[: start.shape[0]], start)
+
+    def internal(self, state):
+        """The variables of all laws; NaN where a point's law has none of the name (or fewer components)."""
+        if isinstance(state, tuple):
+            return {}
+        out: dict[str, Array] = {}
+        each = [law.internal(self._own_state(i, state, state[0])) for i, law in enumerate(self.laws)]
+        for name in dict.fromkeys(name for variables in each for name in variables):
+            shape = max((v[name].shape for v in each if name in v), key=lambda s: (len(s), s))
+            out[name] = jnp.full(shape, jnp.nan, state.dtype)
+            for key, variables in zip(self.keys, each, strict=True):
+                if name in variables:
+                    value = variables[name]
+                    more = [(0, a - b) for a, b in zip(shape, value.shape, strict=True)]
+                    value = jnp.pad(value, more, constant_values=jnp.nan)
+                    out[name] = jnp.where(self.labels == key, value, out[name])
+        return out
 
     def update(self, strain, state, step: Step) -> Update:
         ups = [law.update(*self._own(i, strain, state), step) for i, law in enumerate(self.laws)]
@@ -71,7 +90,9 @@ class PhasePoints(AbstractPoints):
         if not isinstance(state, tuple):
             new = self._select([_filled(u.state, state.shape[0], strain.shape[1:], strain.dtype) for u in ups])
         pick = lambda name: self._select([getattr(u, name) for u in ups])  # noqa: E731
-        return Update(pick("stress"), new, pick("energy"), pick("dissipation"), pick("code"))
+        drags, none = [u.dissipative for u in ups], jnp.zeros_like(strain)
+        drag = self._select([none if d is None else d for d in drags]) if any(d is not None for d in drags) else None
+        return Update(pick("stress"), new, pick("energy"), pick("dissipation"), pick("code"), drag)
 
     def _responses(self, responses, shape):
         full = [_spread(r, shape, self.dim) for r in responses]

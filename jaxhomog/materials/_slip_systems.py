@@ -67,7 +67,7 @@ def slip_systems(slip: Any) -> SlipSystems:
         InputError: an unknown name, shapes that do not fit, or a direction that does not lie in its plane.
 
     Source:
-        Kocks, Tome & Wenk (1998), Texture and Anisotropy.
+        Kocks, Tome & Wenk (1998), Texture and Anisotropy, chapter 8.
     """
     if isinstance(slip, SlipSystems):
         return slip
@@ -126,7 +126,8 @@ class SlipHardening(eqx.Module):
 
     Source:
         Peirce, Asaro & Needleman (1982), Acta Metall. 30, 1087-1119; saturation: Brown, Kim &
-        Anand (1989), Int. J. Plast. 5, 95-130; Kalidindi, Bronkhorst & Anand (1992), J. Mech. Phys. Solids 40, 537.
+        Anand (1989), Int. J. Plast. 5, 95-130; Kalidindi, Bronkhorst & Anand (1992), J. Mech. Phys. Solids 40,
+        537-569.
     """
 
     modulus: Float[Array, "..."]

@@ -13,7 +13,7 @@ from ..results import InputError
 from ._isotropic import code_of, deviator, isotropic_moduli, need_isotropic, on_points, square, with_mean
 from ._law import above, as_parameter, at_least
 from ._linear_elastic import LinearElastic
-from ._material import AbstractMaterial, AbstractPoints, Step, Update
+from ._material import AbstractMaterial, AbstractPoints, Step, Update, engineering
 
 
 class GeneralizedMaxwell(AbstractMaterial):
@@ -118,6 +118,16 @@ class MaxwellPoints(AbstractPoints):
     def initial(self, shape, dtype):
         k = len(self.moduli)
         return jnp.zeros((self._n * (k + 1) + (0 if self.bulk_moduli is None else k), *shape), dtype)
+
+    def internal(self, state):
+        n, k = self._n, len(self.moduli)
+        names = {}
+        for i in range(k):
+            strain = state[n * (i + 1) : n * (i + 2)]
+            if self.bulk_moduli is not None:
+                strain = with_mean(strain, state[n * (k + 1) + i] / 3, self.dim)
+            names[f"viscous_strain_{i + 1}"] = engineering(strain, "strain")
+        return names
 
     def elastic(self, shape, dtype):
         return self._moduli([1.0] * len(self.moduli), shape, dtype)
@@ -264,7 +274,8 @@ class KelvinVoigtPoints(AbstractPoints):
         energy = self.mu * square(e, self.dim) + 0.5 * (self.lam + 2 * self.mu / 3) * trace**2
         lost = 2 * self.viscosity * square(de, self.dim) + self.bulk_viscosity * dtrace**2
         dissipation = lost / jnp.asarray(step.dt, strain.dtype)
-        return Update(reversible + dissipative, strain, energy, dissipation, jnp.zeros(trace.shape, jnp.int32))
+        code = jnp.zeros(trace.shape, jnp.int32)
+        return Update(reversible + dissipative, strain, energy, dissipation, code, dissipative)
 
     def tangent(self, strain, state, step: Step):
         dt = jnp.asarray(step.dt, strain.dtype)

@@ -18,7 +18,7 @@ from ._hardening import check_hardening, need_function, slope, stored_energy
 from ._isotropic import code_of, deviator, isotropic_moduli, need_isotropic, on_points, square, with_mean
 from ._law import above, as_parameter, at_least, spread_part
 from ._linear_elastic import LinearElastic
-from ._material import AbstractMaterial, AbstractPoints, Step, Update
+from ._material import AbstractMaterial, AbstractPoints, Step, Update, engineering
 
 _ROOT = math.sqrt(1.5)
 
@@ -161,6 +161,9 @@ class ViscoPlasticPoints(AbstractPoints):
 
     def initial(self, shape, dtype):
         return jnp.zeros((7 if self.dim == 3 else 4, *shape), dtype)
+
+    def internal(self, state):
+        return {"plastic_strain": engineering(state[:-1], "strain"), "equivalent_plastic_strain": state[-1]}
 
     def elastic(self, shape, dtype):
         full = lambda x: jnp.broadcast_to(jnp.asarray(x, dtype), shape)  # noqa: E731

@@ -122,8 +122,10 @@ def updated(space: Space, problem: Problem, strain) -> Update:
     assert isinstance(space.element, ModalElement)
     if not space.element.mean_volume:
         return up
-    pulled = mean_volume_stress(_gradient(strain), _gradient(up.stress), strain.ndim - 2)
-    return up._replace(stress=_stacked(pulled, strain))
+    at = _gradient(strain)
+    pull = lambda s: _stacked(mean_volume_stress(at, _gradient(s), strain.ndim - 2), strain)  # noqa: E731
+    drag = None if up.dissipative is None else pull(up.dissipative)
+    return up._replace(stress=pull(up.stress), dissipative=drag)
 
 
 def point_mean(field, dim: int):

@@ -28,7 +28,7 @@ from .cell import (
 )
 
 _SHORTEST = 2.0**-7
-# First relative accuracy of a linear solve, and the largest one later (Eisenstat and Walker 1996, SISC 17:16).
+# First relative accuracy of a linear solve, and the largest one later (Eisenstat and Walker 1996, SISC 17:16, eq. 2.6).
 _FIRST, _LOOSEST = 0.02, 0.1
 
 

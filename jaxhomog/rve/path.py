@@ -23,6 +23,7 @@ from ..fields import Space
 from ..materials import AbstractPoints, Step, at_rest
 from ..results import NO_EQUILIBRIUM, SUCCESS, worst_of
 from .cell import Load, Problem, Unknowns, initial_state, point_mean, stopped, strains, updated
+from .kept import blank_fields, voxel_means, with_row
 from .newton import NewtonSettings, solve_step
 from .settled import macro_tangent, settled
 
@@ -97,6 +98,7 @@ class Rows(NamedTuple):
     Args:
         down: mean strain (T, n).
         up: mean stress (T, n).
+        drag: mean dissipative stress (T, n), a part of `up`.
         tangent: (T, n, n), zeros unless asked for.
         energy: mean free energy (T,).
         dissipation: mean dissipation of the row (T,).
@@ -111,6 +113,7 @@ class Rows(NamedTuple):
 
     down: Array
     up: Array
+    drag: Array
     tangent: Array
     energy: Array
     dissipation: Array
@@ -176,7 +179,7 @@ def march(
     if rows.temperature is None:
         restart = restart._replace(temperature=None)
     count = jnp.asarray(0, jnp.int32)
-    kept = _blank_fields(space, options, restart)
+    kept = blank_fields(space, options.rows, points, h, restart)
     carry = _Carry(
         restart,
         count,
@@ -259,7 +262,7 @@ def _attempt(space, options: PathOptions, points, h, rows: PathRows, carry: _Car
     keep_old = lambda args: _unmoved(space, options, *args)  # noqa: E731
     # The state before the step goes in once: every operand has a cotangent of its own.
     args = problem._replace(state=None), info, old, stopped(step), solved, completed
-    fresh, new, tangent, tangent_code, means = lax.cond(ok, settle, keep_old, args)
+    restart, new, drag, tangent, tangent_code, means = lax.cond(ok, settle, keep_old, args)
 
     merge = jnp.asarray([False, True, False, False, False, False, False, False, False])
     worst = jnp.asarray([False] * 7 + [True, True])
@@ -269,9 +272,8 @@ def _attempt(space, options: PathOptions, points, h, rows: PathRows, carry: _Car
     together = jnp.where(first & merge, new, together)
     sums = jnp.where(ok, together, s.at[6].add(jnp.where(active, 1, 0)))
 
-    restart = fresh
     value = Rows(
-        restart.x.down, fresh.up, tangent, fresh.energy, together[0], together[1], together[2], together[3],
+        restart.x.down, restart.up, drag, tangent, restart.energy, together[0], together[1], together[2], together[3],
         together[8], worst_of(info.code, tangent_code), together[4], together[5], together[6], together[7],
     )  # fmt: skip
     half = 0.5 * carry.length
@@ -286,7 +288,7 @@ def _attempt(space, options: PathOptions, points, h, rows: PathRows, carry: _Car
         ),
         sums=jnp.where(completed, jnp.zeros_like(sums), sums),
         code=worst_of(carry.code, jnp.where(lost, info.code, SUCCESS), jnp.where(completed, tangent_code, SUCCESS)),
-        kept=_keep(options, carry.kept, carry.row, completed, means),
+        kept=with_row(options.rows, carry.kept, carry.row, completed, means),
     )
     return nxt, (jnp.where(completed, carry.row, number), value)
 
@@ -303,7 +305,8 @@ def _rounded(u):
 
 
 def _settle(space, options: PathOptions, problem: Problem, info, old: Restart, step, solved, completed):
-    """What an equilibrium leaves behind: the restart, the numbers of `_attempt`, tangent and its code, voxel means."""
+    """What an equilibrium leaves behind: restart, numbers of `_attempt`, mean dissipative stress, tangent and its code,
+    voxel means."""
     problem = problem._replace(state=old.state)
     h, dtype, dim = problem.h, solved.u.dtype, solved.u.ndim - 1
     x = settled(space, options.newton, problem, stopped(old.moduli), solved)
@@ -329,8 +332,9 @@ def _settle(space, options: PathOptions, problem: Problem, info, old: Restart, s
         load=step,
         energy=point_mean(up.energy, dim),
     )
-    means = None if not options.rows else (jnp.mean(strain, axis=0), jnp.mean(up.stress, axis=0))
-    return fresh, numbers, tangent, tangent_code, means
+    means = voxel_means(problem.points, strain, up.stress, up.state) if options.rows else None
+    drag = jnp.zeros_like(mean) if up.dissipative is None else point_mean(up.dissipative, dim)
+    return fresh, numbers, drag, tangent, tangent_code, means
 
 
 def _unmoved(space, options: PathOptions, problem: Problem, info, old: Restart, step, solved, completed):
@@ -366,24 +370,6 @@ def _maybe_tangent(space, options: PathOptions, problem, moduli, x, wanted):
         lambda args: (jnp.zeros((n, n), dtype), code),
         (problem, moduli, x),
     )
-
-
-def _blank_fields(space, options: PathOptions, restart: Restart):
-    """Room for the fields of the rows asked for: voxel means of strain and stress."""
-    if not options.rows:
-        return None
-    n = restart.x.down.shape[0]
-    shape = space.boundary.window(restart.x.u[0]).shape
-    blank = jnp.zeros((len(options.rows), n, *shape), restart.x.u.dtype)
-    return blank, blank
-
-
-def _keep(options: PathOptions, kept, row, completed, means):
-    if kept is None:
-        return None
-    match = (jnp.asarray(options.rows) == row) & completed
-    mask = match.reshape(-1, *(1,) * means[0].ndim)
-    return tuple(jnp.where(mask, new[None], old) for old, new in zip(kept, means, strict=True))
 
 
 def segment_length(attempts: int, segment: int | None) -> int:

@@ -22,6 +22,8 @@ from ._material import LAW_SYMMETRY as LAW_SYMMETRY
 from ._material import LAW_TANGENT as LAW_TANGENT
 from ._material import MaterialReport as MaterialReport
 from ._material import judge_material as judge_material
+from ._mixture import MixtureReport as MixtureReport
+from ._mixture import worst_point as worst_point
 from ._path import PATH_DISSIPATION as PATH_DISSIPATION
 from ._path import PATH_ELLIPTICITY as PATH_ELLIPTICITY
 from ._path import PATH_NOTHING as PATH_NOTHING

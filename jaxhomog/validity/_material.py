@@ -64,6 +64,9 @@ class MaterialReport(eqx.Module):
         convexity: smallest eigenvalue of the symmetric tangent on these paths (at finite strain of the acoustic tensor)
             relative to the virgin moduli; where it is negative the law softens, which is no part of the verdict.
         code: why not (bits, see `reason`).
+        voxel: of a law with fields the first voxel that was judged and is not admissible, or None.
+        points: number of points that were judged; the numbers are the worst of them.
+        distinct: number of different points that there are.
     """
 
     verdict: Bool[Array, "..."]
@@ -76,6 +79,9 @@ class MaterialReport(eqx.Module):
     objectivity: Float[Array, "..."]
     convexity: Float[Array, "..."]
     code: Int[Array, "..."]
+    voxel: tuple[int, ...] | None = eqx.field(static=True, default=None)
+    points: int = eqx.field(static=True, default=1)
+    distinct: int = eqx.field(static=True, default=1)
 
     @property
     def reason(self) -> str:
@@ -83,7 +89,9 @@ class MaterialReport(eqx.Module):
         if isinstance(self.code, Tracer):
             return "<traced>"
         bits = int(np.bitwise_or.reduce(np.asarray(self.code), axis=None))
-        return "; ".join(text for bit, text in _REASONS.items() if bits & bit) or _SOUND
+        text = "; ".join(text for bit, text in _REASONS.items() if bits & bit) or _SOUND
+        where = "" if self.voxel is None else f", first at voxel {self.voxel}"
+        return text if self.distinct == 1 else f"{text} ({self.points} of {self.distinct} points judged{where})"
 
 
 class _Answers(NamedTuple):
@@ -109,7 +117,9 @@ def judge_material(
     duration: Any = 1.0,
     tolerance: Any = 1e-2,
     dtype: Any = None,
-) -> tuple[MaterialReport, Int[Array, ""]]:
+    voxels: Int[Array, "k d"] | None = None,
+    shape: tuple[int, ...] = (),
+) -> tuple[MaterialReport, Int[Array, "..."]]:
     """One point driven around closed loops of strain, random ones with fixed seeds.
 
         eps(t) = size (a sin 2 pi t + b (1 - cos 2 pi t) / 2),    |a| = |b| = 1,
@@ -128,13 +138,15 @@ def judge_material(
     there is none, since a law may count the power of a steady state as dissipated or not; power >= 0 is asked for.
 
     Args:
-        law: any law whose parameters are single numbers.
+        law: any law whose parameters are single numbers, or fields of that `shape`.
         dim: 2 (plane strain) or 3.
         size: of the largest loop, strain or gradient.
         steps: of the coarser lap, at least 4.
         duration: of a lap, unit of time.
         tolerance: of balance and cycles, relative. Tangents are held to 100 sqrt(eps), dissipation to sqrt(eps).
         dtype: floating dtype of the computation.
+        voxels: of a law with fields, each a lane of its own.
+        shape: of the fields.
 
     Returns:
         `MaterialReport` and the worst result code of the law.
@@ -148,15 +160,26 @@ def judge_material(
     """
     dtype = jnp.dtype(jnp.result_type(float) if dtype is None else dtype)
     cast = lambda x: jnp.asarray(x, dtype)  # noqa: E731
-    return _judge(law, cast(size), cast(duration), cast(tolerance), dim, int(steps), str(dtype))
+    settings = cast(size), cast(duration), cast(tolerance), dim, int(steps), str(dtype)
+    if voxels is None:
+        return _judge(law, None, (1,) * dim, *settings)
+    # One program for every number of voxels up to a power of two.
+    number = len(voxels)
+    more = jnp.pad(jnp.asarray(voxels), ((0, (1 << (number - 1).bit_length()) - number), (0, 0)), mode="edge")
+    return jax.tree.map(lambda x: x[:number], _judge(law, more, tuple(shape), *settings))
 
 
 @eqx.filter_jit
-def _judge(law, size, duration, tolerance, dim: int, steps: int, dtype: str):
+def _judge(law, voxels, shape: tuple[int, ...], size, duration, tolerance, dim: int, steps: int, dtype: str):
+    points, physics = law.points(shape, size.dtype), law.physics
+    one = lambda p: _judge_points(p, physics, law.code(), size, duration, tolerance, dim, steps, dtype)  # noqa: E731
+    return one(points) if voxels is None else jax.vmap(lambda v: one(points.voxel(v, shape)))(voxels)
+
+
+def _judge_points(points, physics, own, size, duration, tolerance, dim: int, steps: int, dtype: str):
     pts = (1,) * dim
-    points = law.points(pts, size.dtype)
-    solid = law.physics != "conduction"
-    n = {"conduction": dim, "elasticity": 6 if dim == 3 else 3, "finite_strain": dim * dim}[law.physics]
+    solid = physics != "conduction"
+    n = {"conduction": dim, "elasticity": 6 if dim == 3 else 3, "finite_strain": dim * dim}[physics]
     rest = at_rest(jnp.zeros(n, size.dtype), dim)
     loops = rest + jnp.asarray(_loops(n, steps), dtype) * size
     half = len(_SIZES) * 2
@@ -164,9 +187,9 @@ def _judge(law, size, duration, tolerance, dim: int, steps: int, dtype: str):
     run = jax.vmap(lambda path, dt: _drive(points, path, dt, pts))
     answers = run(loops, dt)
     turned = jnp.asarray(jnp.nan, size.dtype)
-    if law.physics == "finite_strain":
+    if physics == "finite_strain":
         turned = _turned_apart(run, loops[:half], dt[:half], answers, dim)
-    code = worst_of(jnp.max(answers.code), law.code())
+    code = worst_of(jnp.max(answers.code), own)
     return _report(answers, code, half, steps, solid, points.symmetric, tolerance, turned), code
 
 

@@ -34,7 +34,7 @@ class PathReport(eqx.Module):
             dissipation of a row; the second law is >= 0.
         hill_mandel_residual: power lost between the scales in rate form, relative, max over rows.
         excess: (T,) algorithmic less physical dissipation, energy per volume: of first order in the step, and not
-            negative for convex laws.
+            negative for convex laws. NaN in conduction, where flux times gradient is a power.
         excess_negative: whether it is somewhere, beyond the tolerance; a warning, no part of the verdict.
         tangent_asymmetry: |C - C^T| / |C| of the consistent tangents, max over rows.
         ellipticity: (T,) smallest eigenvalue of the acoustic tensor in any direction, unit of stress; in conduction
@@ -69,7 +69,7 @@ class PathReport(eqx.Module):
             reached = int(np.min(np.asarray(self.rows)))
             causes.append(f"the path failed: judged on {reached} of {total} rows (see result.advice)")
         if bits & PATH_DISSIPATION:
-            causes.append("a point creates energy: its law breaks the second law (certify the laws one by one)")
+            causes.append("a point creates energy: its law breaks the second law (certify(law) names the phase)")
         if bits & PATH_POWER:
             causes.append("power is lost between the scales: not in equilibrium (lower the tolerance of drive)")
         if bits & PATH_ELLIPTICITY:
@@ -104,7 +104,8 @@ def judge_path(
 
         lowest / scale >= -sqrt(eps),    Hill-Mandel <= tolerance,    min_n lambda_min(Q(n)) > sqrt(eps) |C|,
 
-    scale the largest |energy|, |work| or |dissipation| of any row, work = algorithmic dissipation + change of energy.
+    scale the largest |energy|, |work| or |dissipation| of any row, work = algorithmic dissipation + change of energy
+    (in conduction there is no work).
 
     Args:
         energy: mean free energy per volume at the end of every row; NaN from the row on that failed.
@@ -127,12 +128,13 @@ def judge_path(
     reached = jnp.cumprod(~jnp.isnan(energy)).astype(bool)
     rows = jnp.sum(reached)
     known = lambda x, blank=0.0: jnp.where(reached, x, blank)  # noqa: E731
+    excess = jnp.full_like(energy, jnp.nan) if conduction else algorithmic - dissipation
     work = algorithmic + jnp.diff(energy, prepend=jnp.zeros((1,), energy.dtype))
+    work = dissipation if conduction else work
     scale = jnp.max(known(jnp.maximum(jnp.abs(energy), jnp.maximum(jnp.abs(work), jnp.abs(dissipation)))))
     by = jnp.where(scale > 0, scale, 1)
     least = jnp.min(known(lowest, jnp.inf)) / by
     hill = jnp.max(known(hill_mandel))
-    excess = algorithmic - dissipation
     negative = jnp.min(known(excess)) < -tolerance * by
     nan = jnp.full_like(energy, jnp.nan)
     asymmetry, elliptic, lost = nan[0], nan, jnp.asarray(-1)

@@ -117,6 +117,12 @@ def test_conduction_in_space_is_no_plane_strain():
 def test_conduction_that_was_driven():
     law = jh.LinearConduction.tensor(np.diag([3.0, 1.0, 2.0]))
     s = jh.drive(jh.Grid((1, 1, 2)), law, jh.LoadPath(np.asarray([[1.0, 0, 0], [1.0, 2.0, 0]])))
+    # All of the flux is dissipative, and q = -K grad T with the power grad T . K grad T in a unit of time.
+    np.testing.assert_allclose(s.value.dissipative_stress, [[-3.0, 0, 0], [-3.0, -2.0, 0]], rtol=1e-9, atol=1e-9)
+    np.testing.assert_array_equal(s.value.dissipative_stress, s.value.stress)
+    np.testing.assert_allclose(s.value.dissipation, [3.0, 7.0], rtol=1e-9)
+    np.testing.assert_array_equal(s.value.energy, 0)
     report = jh.certify(s).value
     np.testing.assert_allclose(report.ellipticity, 1.0, rtol=1e-8)
-    assert report.verdict and report.lowest_dissipation == 0
+    assert report.verdict and report.lowest_dissipation == pytest.approx(3 / 7, rel=1e-9)
+    assert np.isnan(report.excess).all() and not report.excess_negative

@@ -36,7 +36,7 @@ def test_uniaxial_tension_of_a_homogeneous_bar():
     strain = np.zeros((5, 6))
     strain[:, 0] = axial
     mask = [False, True, True, True, True, True]
-    s = jh.drive(jh.Grid((2, 1, 2)), law, jh.LoadPath(strain, np.zeros((5, 6)), mask), tolerance=1e-10)
+    s = jh.drive(jh.Grid((2, 1, 2)), law, jh.LoadPath(strain, np.zeros((5, 6)), mask), tolerance=1e-10, fields=(2, 4))
     p = np.maximum(0, (E * axial - SY) / (E + H))
     p[4] = p[3]
     expected = E * (axial - p)
@@ -46,6 +46,11 @@ def test_uniaxial_tension_of_a_homogeneous_bar():
     np.testing.assert_allclose(np.sum(s.value.dissipation), SY * p[-1], rtol=1e-7)
     np.testing.assert_allclose(s.value.energy, expected**2 / (2 * E) + H * p**2 / 2, rtol=1e-7)
     assert s.value.element == "q1r" and s.result.ok
+    inside = s.value.fields.state
+    assert inside["equivalent_plastic_strain"].shape == (2, 2, 1, 2)
+    np.testing.assert_allclose(inside["equivalent_plastic_strain"][:, 1, 0, 1], p[[2, 4]], rtol=1e-7)
+    flow = [1, -0.5, -0.5, 0, 0, 0]
+    np.testing.assert_allclose(inside["plastic_strain"][1, 0, 0, 1], p[4] * np.asarray(flow), rtol=1e-7, atol=1e-12)
     # Tangent in tension at fixed lateral stress: E H / (E + H) while it flows, E when it does not.
     for row, modulus in ((3, E * H / (E + H)), (4, E)):
         compliance = np.linalg.inv(np.asarray(s.value.tangent[row]))
@@ -292,6 +297,8 @@ BAD = {
     "tolerance": (lambda: go(jh.LoadPath(np.zeros((1, 3))), tolerance=1e-15), "out of reach"),
     "fields": (lambda: go(jh.LoadPath(np.zeros((1, 3))), fields=(4,)), "rows 0 to 0"),
     "cuts": (lambda: go(jh.LoadPath(np.zeros((1, 3))), max_cuts=-1), "max_cuts"),
+    "many cuts": (lambda: go(jh.LoadPath(np.zeros((1, 3))), max_cuts=10**9), "max_cuts=1000000000: .* to 100000"),
+    "newton": (lambda: go(jh.LoadPath(np.zeros((1, 3))), max_newton=np.inf), "max_newton=inf: give a whole number"),
     "homogenize": (lambda: jh.homogenize(jh.Grid((2, 2)), two_phases(np.zeros((2, 2), int))), "use drive"),
     "homogenize alone": (lambda: jh.homogenize(jh.Grid((2, 2)), two_phases([[0]]).laws[0]), "use drive"),
 }

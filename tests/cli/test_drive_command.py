@@ -237,6 +237,7 @@ BAD = {
     "element": (TEXT + "[solver]\nelement = 'fourier'\n", "q1bar"),
     "tolerance": (TEXT + "[solver]\ntolerance = 1e-20\n", "out of reach"),
     "cuts": (TEXT + "[solver]\nmax_cuts = -1\n", "max_cuts"),
+    "many cuts": (TEXT + "[solver]\nmax_cuts = 99999999999\n", "max_cuts=99999999999: give"),
 }  # fmt: skip
 
 
@@ -250,6 +251,7 @@ def test_one_line(case, image, refused):
 def test_what_belongs_to_the_other_verb(image, refused):
     refused("drive", "cell.npy", say=".toml")
     refused("drive", "problem.toml", "--no-plott", say="--no-plot")
+    refused("drive", "problem.toml", "--", "--no-plot", say="behind the verb, before any --")
     Path("problem.toml").write_text(TEXT)
     refused("homogenize", "problem.toml", say=("[phases.0.hardening]", "jaxhomog drive"))
     Path("problem.toml").write_text(CELL + SOFT + HARD + "[solver]\nmax_cuts = 3\n")

@@ -1,4 +1,4 @@
-"""A few hundred damaged problems: each ends in a valid result or in one line (10,000 in experiments/)."""
+"""A few hundred damaged problems: each ends in a valid result or in one line (thousands in experiments/)."""
 
 import runpy
 from pathlib import Path
@@ -16,6 +16,13 @@ def test_every_case_ends_as_claimed(monkeypatch):
     assert set(endings) <= {"valid result", "one line", "help"} or any(e.startswith("not conv") for e in endings)
 
 
+@pytest.mark.slow
+def test_every_path_ends_as_claimed(monkeypatch):
+    monkeypatch.setenv("JAXHOMOG_CACHE", "off")
+    endings = runpy.run_path(str(SCRIPT))["campaign"](60, seed=1, verb="drive")
+    assert endings["valid result"] >= 2 and endings["one line"] > 30
+
+
 def test_the_fuzzer_sees_a_traceback_and_a_partial_folder(monkeypatch):
     """A blind fuzzer would pass everything."""
     script = runpy.run_path(str(SCRIPT))
@@ -25,8 +32,10 @@ def test_the_fuzzer_sees_a_traceback_and_a_partial_folder(monkeypatch):
         return 2
 
     monkeypatch.setitem(script["run_case"].__globals__, "main", broken)
-    with pytest.raises(AssertionError):
-        script["run_case"](0)
+    for verb in ("homogenize", "drive"):
+        with pytest.raises(AssertionError):
+            script["run_case"](0, verb)
     monkeypatch.setitem(script["run_case"].__globals__, "main", lambda words: 1)
-    with pytest.raises(AssertionError):
-        script["run_case"](0)
+    for verb in ("homogenize", "drive"):
+        with pytest.raises(AssertionError):
+            script["run_case"](0, verb)

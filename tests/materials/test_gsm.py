@@ -152,9 +152,11 @@ def test_viscous_stress_is_kept_apart():
     np.testing.assert_allclose(lost, lost_alone + np.sum(drag * change, axis=1), rtol=1e-11)
     points = LAWS["kelvin"].points((1, 1, 1), float)
     at = lambda x: jnp.asarray(x).reshape(-1, 1, 1, 1)  # noqa: E731
-    split = jax.jit(lambda e, z: points.split(e, z, Step(jnp.asarray(dt))))(at(strain[-1]), at(state[-2]))
+    ask = lambda e, z: (points.split(e, z, Step(jnp.asarray(dt))), points.update(e, z, Step(jnp.asarray(dt))))  # noqa: E731
+    split, up = jax.jit(ask)(at(strain[-1]), at(state[-2]))
     np.testing.assert_allclose(split[0].ravel(), alone[-1], rtol=1e-11)
     np.testing.assert_allclose(split[1].ravel(), drag[-1], rtol=1e-11)
+    np.testing.assert_allclose(up.dissipative, split[1], rtol=1e-12)
 
 
 def test_a_free_energy_of_temperature():

@@ -196,12 +196,28 @@ def test_lanes_and_single_precision():
     assert single.verdict.all() and single.balance.dtype == jnp.float32
 
 
+ONES = np.ones((2, 2))
 BAD = {
     "conductivity": (lambda: jh.certify(jh.LinearConduction(-1.0)), "conductivity is -1"),
     "viscosity": (lambda: jh.certify(m.KelvinVoigt(ISO, -1.0)), "viscosity is -1"),
     "coefficient": (lambda: jh.certify(m.PowerLawConduction(-1.0, 2.0)), "coefficient is -1"),
-    "mixture": (lambda: jh.certify(jh.PhaseMixture(np.zeros((2, 2), int), {0: ISO})), "one by one"),
-    "field": (lambda: jh.certify(jh.LinearConduction(np.ones((2, 2, 2)))), "does not broadcast"),
+    "mixture": (lambda: jh.certify(jh.PhaseMixture(np.eye(2, dtype=int), {0: ISO})), "label 1"),
+    "grid": (
+        lambda: jh.certify(jh.PhaseMixture(np.eye(2, dtype=int), {0: ISO, 1: ISO}), jh.Grid((2, 3))),
+        "must agree",
+    ),
+    "field": (
+        lambda: jh.certify(jh.LinearConduction(np.ones((2, 2, 2)))),
+        "not broadcast.* give certify its grid",
+    ),
+    "few axes": (
+        lambda: jh.certify(jh.J2Plasticity(ISO, m.LinearHardening([0.4, 0.5], 1.0)), jh.Grid((2, 2))),
+        "fewer axes",
+    ),
+    "traced": (
+        lambda: jax.jit(lambda k: jh.certify(jh.LinearConduction(k), jh.Grid((2, 2))))(np.eye(2)),
+        "outside jit",
+    ),
     "gradient": (lambda: jh.certify(ISO, gradient=1.0), "give strain="),
     "strain": (lambda: jh.certify(ISO, strain=-1.0), "one number > 0"),
     "steps": (lambda: jh.certify(ISO, steps=2), "at least 4"),

@@ -250,6 +250,10 @@ def test_paths_at_finite_strain_say_what_is_wrong():
         jh.LoadPath.finite(f, 0 * f)
     with pytest.raises(jh.InputError, match="F is missing"):
         jh.LoadPath.finite(P=f)
+    with pytest.raises(jh.InputError, match=r"row 1 has det F = -1"):
+        jh.LoadPath.finite(np.stack([np.eye(2), np.diag([-1.0, 1.0])]))
+    # Where a stress counts F is none of all.
+    jh.LoadPath.finite(-f, 0 * f, [[True, False], [False, False]])
     with pytest.raises(jh.InputError, match="steps, d, d"):
         jh.LoadPath.finite(np.ones((2, 3)))
     with pytest.raises(jh.InputError, match=r"LoadPath\.finite"):

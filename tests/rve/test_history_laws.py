@@ -4,23 +4,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from law_table import ELASTIC, OTHER, SYMMETRIC
 
 import jaxhomog as jh
 from jaxhomog.materials import (
-    ArmstrongFrederick,
     CrystalPlasticity,
-    ExponentialSoftening,
     GeneralizedMaxwell,
-    IsotropicDamage,
-    KelvinVoigt,
-    Norton,
     PowerLawConduction,
     SlipHardening,
     ThermoElastic,
-    ViscoPlasticity,
 )
-
-ELASTIC = jh.LinearElastic.isotropic(100.0, 0.3)
 
 
 def from_bulk_and_shear(bulk, shear):
@@ -50,21 +43,10 @@ def test_relaxation_of_a_viscoelastic_laminate():
     assert total == pytest.approx(float(s.value.energy[0]), rel=1e-3)
 
 
+# Laws of small strain that are driven by strain and time alone and dissipate.
 LAWS = {
-    "frederick": jh.J2Plasticity(ELASTIC, jh.VoceHardening(0.5, 0.7, 30.0), ArmstrongFrederick(40.0, 80.0)),
-    "maxwell": GeneralizedMaxwell(ELASTIC, [40.0, 20.0], [0.5, 4.0], [10.0, 0.0]),
-    "kelvin": KelvinVoigt(ELASTIC, 30.0, 5.0),
-    "norton": Norton(ELASTIC, 0.5, 4.0, 0.01),
-    "perzyna": ViscoPlasticity(ELASTIC, jh.LinearHardening(0.4, 5.0), 0.3, 3.0, 0.01),
-    "crystal": CrystalPlasticity(
-        jh.LinearElastic.cubic(168.4, 121.4, 75.4),
-        rotation=jh.Rotation.from_bunge(0.3, 0.8, 1.1),
-        strength=0.3,
-        exponent=5.0,
-        reference_rate=0.01,
-        hardening=SlipHardening(2.0, 0.6),
-    ),
-    "damage": IsotropicDamage(ELASTIC, 2e-4, ExponentialSoftening(0.01)),
+    name: (SYMMETRIC | OTHER)[name]
+    for name in ("frederick", "maxwell", "kelvin", "norton", "perzyna", "crystal", "damage")
 }
 
 

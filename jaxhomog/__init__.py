@@ -53,9 +53,16 @@ from .results import InputError as InputError
 from .results import Result as Result
 from .results import Solution as Solution
 from .results import SolverError as SolverError
+from .studies import Criteria as Criteria
+from .studies import DensityField as DensityField
 from .studies import Experiment as Experiment
+from .studies import density_filter as density_filter
+from .studies import design as design
 from .studies import fit as fit
 from .studies import identifiability as identifiability
+from .studies import projected as projected
+from .studies import ramp as ramp
+from .studies import simp as simp
 from .tensors import Rotation as Rotation
 from .tensors import from_voigt as from_voigt
 from .tensors import to_voigt as to_voigt

@@ -32,6 +32,7 @@ INVALID_MATERIAL: Final = 4
 MISSING_LAW: Final = 5
 LOCAL_SOLVE: Final = 6
 NO_EQUILIBRIUM: Final = 7
+NO_DESIGN: Final = 8
 
 # name, what happened and what to do. The order is the severity: `worst_of` takes the largest code.
 _CODES: Final = (
@@ -61,6 +62,11 @@ _CODES: Final = (
         "no_equilibrium",
         "a step found no equilibrium, even when cut: give the path more rows, raise max_cuts or max_newton, or"
         " prescribe strain where the response softens",
+    ),
+    (
+        "no_design",
+        "no feasible point of the last stage was found: take more steps or another start, loosen the constraints, and"
+        " see that every solve converges",
     ),
 )
 

@@ -11,7 +11,8 @@ import jaxhomog
 from jax._src import xla_bridge
 assert dict(jax.config.values) == before, "configuration changed"
 assert not xla_bridge._backends, "a backend was started"
-optional = {"matplotlib", "tifffile", "h5py", "nibabel", "imagecodecs", "scipy.ndimage"} & set(sys.modules)
+optional = {"matplotlib", "tifffile", "h5py", "nibabel", "imagecodecs", "skimage"} & set(sys.modules)
+optional |= {"scipy.ndimage", "scipy.optimize"} & set(sys.modules)
 assert not optional, optional
 """
 

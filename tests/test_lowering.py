@@ -94,6 +94,23 @@ def test_a_path_at_finite_strain_lowers_in_single_precision(element):
         check(export.export(jax.jit(run), platforms=[platform])(*arguments), platform, "float32")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_density_design_lowers(dtype):
+    """Symmetry, filter, projection, interpolation, cell, compliance: Poisson's ratio of a design, and its gradient."""
+
+    def ratio(variables, lengths):
+        field = jh.DensityField(jh.Grid((6, 6), lengths), 0.3, "4mm")
+        law = jh.LinearElastic.isotropic(jh.simp(field.density(variables, 4.0), 3.0, 1e-3), jnp.asarray(0.3, dtype))
+        s = jh.effective_compliance(field.grid, law, throw=False).value.compliance
+        return -s[0, 1] / s[0, 0]
+
+    program = jax.jit(jax.value_and_grad(ratio, (0, 1)))
+    arguments = (jnp.full(6, 0.5, dtype), jnp.ones(2, dtype))
+    for platform in PLATFORMS:
+        check(export.export(program, platforms=[platform])(*arguments), platform, dtype)
+
+
 def check(exported, platform, dtype):
     text = exported.mlir_module()
     # The check of `text` is only as good as this word.

@@ -9,5 +9,6 @@ from ._read import image_size as image_size
 from ._read import read_image as read_image
 from ._solution import load_solution as load_solution
 from ._solution import save_solution as save_solution
+from ._stl import write_stl as write_stl
 from ._vti import write_vti as write_vti
 from ._vti_read import read_vti as read_vti

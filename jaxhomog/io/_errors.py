@@ -114,12 +114,13 @@ class _Collect(logging.Handler):
         self.heard.append(one_line(" ".join(record.getMessage().split())))
 
 
-def optional(path: object, module: str) -> ModuleType:
-    """Import a library of the `readers` extra where it is needed.
+def optional(path: object, module: str, extra: str = "readers") -> ModuleType:
+    """Import a library of an extra where it is needed.
 
     Args:
         path: the file that needs it.
         module: name to import.
+        extra: the extra that holds it.
 
     Returns:
         The module.
@@ -131,7 +132,7 @@ def optional(path: object, module: str) -> ModuleType:
         return importlib.import_module(module)
     except ImportError as error:
         raise bad_input(
-            path, f"needs the package {module}, which is not installed", "pip install 'jaxhomog[readers]'"
+            path, f"needs the package {module}, which is not installed", f"pip install 'jaxhomog[{extra}]'"
         ) from error
 
 

@@ -14,17 +14,17 @@ from ..api import Applied, Driven, DrivenFields, Fields, Homogenized
 from ..materials import Bounds
 from ..results import InputError, Result, Solution
 from ..rve import Restart, Unknowns
+from ..studies import Designed, DesignState, History
 from ._atomic import replacing
 from ._errors import bad_input, brief
 
 _FORMAT = "jaxhomog solution 1"
-_CLASSES = {
-    kind.__name__: kind for kind in (Homogenized, Applied, Bounds, Fields, Driven, DrivenFields, Restart, Unknowns)
-}
+_KINDS = (Homogenized, Applied, Bounds, Fields, Driven, DrivenFields, Restart, Unknowns, Designed, History, DesignState)
+_CLASSES = {kind.__name__: kind for kind in _KINDS}
 
 
 def save_solution(path: str | os.PathLike, solution: Solution) -> None:
-    """Write a `Solution` of `homogenize`, `apply` or `drive` (its restart state too) to an `.npz` file.
+    """Write a `Solution` of `homogenize`, `apply`, `drive` or `design` (its restart state too) to an `.npz` file.
 
     Args:
         path: file to write (replaced as a whole, never half-written).
@@ -84,7 +84,9 @@ def _pack(node, name: str, arrays: dict[str, np.ndarray]):
     if isinstance(node, dict) and all(isinstance(key, str) for key in node):
         return {"dict": {key: _pack(x, f"{name}.{key}", arrays) for key, x in node.items()}}
     if not hasattr(node, "dtype"):
-        raise InputError(f"a {kind} cannot be saved: save_solution takes what homogenize, apply and drive return")
+        raise InputError(
+            f"a {kind} cannot be saved: save_solution takes what homogenize, apply, drive and design return"
+        )
     arrays[name] = np.asarray(node)
     return {"array": name}
 

@@ -1,5 +1,6 @@
 """Shapes for `volume_fraction`: `jaxhomog.shapes.Sphere((0.5, 0.5), 0.3)`."""
 
+from ._fourier_surface import FourierSurface as FourierSurface
 from ._shapes import AbstractShape as AbstractShape
 from ._shapes import Box as Box
 from ._shapes import Cylinder as Cylinder

@@ -1,0 +1,202 @@
+"""`design`: variables that make an objective small under constraints."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, Float
+
+from ..results import NO_DESIGN, SUCCESS, InputError, Result, Solution, throw_if_failed
+from ._criteria import Evaluated, flat, like
+from ._optimizers import Lost, gradient_steps, slsqp
+from ._run import DesignState, DesignStep, History, Run, Stopped
+
+
+class Designed(eqx.Module):
+    """The value of `design`: the best point of the last stage.
+
+    Args:
+        variables: as the problem takes them.
+        objective: value of the objective.
+        inequality: name -> values, fulfilled where <= 0.
+        equality: name -> values, fulfilled where 0.
+        output: what the problem returned besides (image, tensor, bounds).
+        history: `History`.
+    """
+
+    variables: Any
+    objective: Float[Array | np.ndarray, ""]
+    inequality: dict[str, Any]
+    equality: dict[str, Any]
+    output: Any
+    history: History
+
+
+def design(
+    problem: Callable[..., Any],
+    start: Any,
+    *,
+    bounds: tuple[Any, Any] = (None, None),
+    optimizer: Any = "slsqp",
+    stages: Sequence[Any] = (),
+    max_steps: int = 50,
+    tolerance: float = 1e-6,
+    constraint_tolerance: float = 1e-3,
+    callback: Callable[[DesignStep], Any] | None = None,
+    state: DesignState | None = None,
+    throw: bool = True,
+) -> Solution:
+    """Variables that minimize an objective under constraints; the problem may hold any verb.
+
+        min f(v)   with   g(v) <= 0,   h(v) = 0,   lower <= v <= upper
+
+    The problem is a pure function `problem(v)` that returns f, or `Criteria(f, inequality=..., equality=...)`. It is
+    compiled once with its derivatives. Densities: `DensityField` and `simp` or `ramp`; shapes: `volume_fraction`. A
+    design is a local optimum: the start decides, and a uniform density often is one already.
+
+    Args:
+        problem: variables -> scalar or `Criteria`; with `stages`: (variables, stage) -> likewise. Solves within it take
+            `throw=False`.
+        start: the variables: a pytree of floating arrays.
+        bounds: (lower, upper), each None, a number, or a pytree like `start`.
+        optimizer: "slsqp" (scipy; constraints; for up to about a thousand variables: besides the problem a step takes
+            0.07 s for 500, 0.6 s for 1000, 8 s for 2000 of them), or an `optax.GradientTransformation` (any number of
+            variables; bounds only, constraints as penalties in the objective).
+        stages: continuation: second arguments of the problem, numbers or pytrees of numbers, one after the other, each
+            from the design of the one before; for example the sharpness of `projected`.
+        max_steps: steps of each stage.
+        tolerance: relative change of the objective at which a stage ends (optax: none ends early).
+        constraint_tolerance: largest violation of a design that counts as feasible.
+        callback: told of every step (`DesignStep`); where it returns True the design ends there.
+        state: `solution.state` or `DesignStep.state` of an earlier call: goes on from there (optax: bit for bit).
+        throw: raise where the design is not feasible.
+
+    Returns:
+        `Solution` with value `Designed`, the state, and stats steps, evaluations, rejected (points that could not be
+        evaluated: NaN of a failed solve; the optimizer backs away from them), violation, converged (of the last stage).
+
+    Raises:
+        InputError: a bad argument; a start that cannot be evaluated; constraints with an optax optimizer.
+        SolverError: no feasible design was found (throw=True).
+    """
+    count, allowed = _count(max_steps), _positive(constraint_tolerance, "constraint_tolerance")
+    _positive(tolerance, "tolerance")
+    if optimizer != "slsqp" and not hasattr(optimizer, "update"):
+        raise InputError(f"optimizer={optimizer!r}: give 'slsqp' or an optax transformation such as optax.adam(0.02)")
+    start, x, limits = _flat_start(start, bounds)
+    settings = tuple(jax.tree.map(lambda a: jnp.asarray(a, x.dtype), stage) for stage in stages)
+    last = max(len(settings), 1) - 1
+    if state is None:
+        state = DesignState(x, np.asarray(0), np.asarray(0), x)
+    elif state.variables.shape != x.shape or state.stage > last:
+        raise InputError(
+            f"the state has {state.variables.size} variables and is in stage {state.stage}: start has {x.size}, and the"
+            f" last stage is {last}"
+        )
+    run = Run(problem, start, settings, allowed, callback, state)
+    converged, memory, reached, first = False, state.memory, True, run.stage
+    x, best = np.asarray(state.variables, x.dtype), np.asarray(state.best, x.dtype)
+    for stage in range(first, last + 1):
+        resumed = stage == first and run.step > 0
+        found = run.begin(stage, run.step if resumed else 0, best if resumed else x)
+        if not found.sound and stage == first:
+            raise InputError(
+                f"the start cannot be evaluated (objective {found.objective:g}, {_unsound(found)}): start where every"
+                " solve converges"
+            )
+        if not found.sound:
+            reached = False
+            break
+        if optimizer != "slsqp" and found.inequality.size + found.equality.size:
+            raise InputError("an optax optimizer knows no constraints: use optimizer='slsqp', or add penalties")
+        arguments = (run.evaluate, run.report, x, limits, count - run.step, tolerance)
+        try:
+            if count > run.step:
+                if optimizer == "slsqp":
+                    converged = slsqp(*arguments, allowed)
+                else:
+                    converged = gradient_steps(optimizer, memory, *arguments)
+        except Lost:
+            converged = False
+        except Stopped:
+            break
+        assert run.best is not None
+        x, memory = run.best[0], None
+    return _assembled(run, reached, converged, throw)
+
+
+def _assembled(run: Run, reached: bool, converged: bool, throw: bool) -> Solution:
+    """The best point as a `Solution`."""
+    assert run.best is not None
+    x, found = run.best
+    if run.rejected:
+        warnings.warn(
+            f"design: {run.rejected} of {run.evaluations} points could not be evaluated (a failed solve) and were"
+            " rejected: see the result code of the solves, or bound the variables",
+            stacklevel=3,
+        )
+    parts = (found.criteria.inequality, found.criteria.equality, found.criteria.output)
+    value = Designed(like(jnp.asarray(x), run.start), np.asarray(found.objective), *parts, run.history())
+    code = SUCCESS if reached and found.violation <= run.allowed else NO_DESIGN
+    stats = {
+        "steps": len(run.rows),
+        "evaluations": run.evaluations,
+        "rejected": run.rejected,
+        "violation": found.violation,
+        "converged": bool(converged),
+    }
+    solution = Solution(value, run.state, Result(jnp.asarray(code, jnp.int32)), stats)
+    return throw_if_failed(solution, "design") if throw else solution
+
+
+def _flat_start(start, bounds):
+    """The start as arrays, flat, and its bounds, flat."""
+    leaves = jax.tree.leaves(start)
+    if any(isinstance(x, Tracer) for x in jax.tree.leaves((start, bounds))):
+        raise InputError("design steers solves from Python: call it outside jit, grad and vmap")
+    if not leaves or not all(jnp.issubdtype(jnp.result_type(x), jnp.floating) for x in leaves):
+        raise InputError("start has no leaf or one that is not floating: give floating arrays, the variables")
+    start = jax.tree.map(jnp.asarray, start)
+    dtype = jnp.result_type(*leaves)
+    x, limits = np.asarray(flat(start, dtype)), []
+    for name, bound, default in (("lower", bounds[0], -np.inf), ("upper", bounds[1], np.inf)):
+        bound = default if bound is None else bound
+        if np.ndim(bound) == 0 and not isinstance(bound, (dict, list, tuple)):
+            limits.append(np.full(x.shape, bound, x.dtype))
+            continue
+        if jax.tree.structure(bound) != jax.tree.structure(start):
+            raise InputError(f"the {name} bound is no number and no pytree like start: give one of the two")
+        bound = jax.tree.map(lambda b, v: jnp.broadcast_to(jnp.asarray(b, dtype), v.shape), bound, start)
+        limits.append(np.asarray(flat(bound, dtype)))
+    if not ((limits[0] <= x) & (x <= limits[1])).all():
+        k = int(np.argmin((limits[0] <= x) & (x <= limits[1])))
+        raise InputError(f"start is {x[k]:g} at variable {k}, outside its bounds [{limits[0][k]:g}, {limits[1][k]:g}]")
+    return start, x, (limits[0], limits[1])
+
+
+def _unsound(found: Evaluated) -> str:
+    """Where the first value that is not finite was met."""
+    for name, group in (("inequality", found.criteria.inequality), ("equality", found.criteria.equality)):
+        for key, value in group.items():
+            if not np.isfinite(np.asarray(value)).all():
+                return f"{name} {key!r} not finite"
+    return "constraints finite" if np.isnan(found.objective) else "a derivative not finite"
+
+
+def _count(value) -> int:
+    if int(value) != value or int(value) < 1:
+        raise InputError(f"max_steps={value}: give a whole number, at least 1")
+    return int(value)
+
+
+def _positive(value, name) -> float:
+    if not 0 < float(value) < 1:
+        raise InputError(f"{name}={value}: give a number between 0 and 1")
+    return float(value)

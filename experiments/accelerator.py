@@ -14,9 +14,9 @@ seen in CPU seconds.
 * batch: effective stiffness of many small random cells, one after the other and by `vmap`.
 
 Measured on one H200 with JAX 0.11 (float32, float64): tensor, path and gradients of float64 within 3e-11 of the
-processor's; tensor in 14 and 21 ms at 64^3 (773 and 1683 ms on the processors of the same machine, 16 cores), 42 and 82 ms at 128^3, 274
-and 574 ms at 256^3 with 4.9 and 9.5 GB; ten plastic steps of 64^3 in 0.14 and 0.23 s, with gradient 0.30 and 0.53 s;
-1000 cells of 16^3: 8033 and 3287 a second by one `vmap`, 73 and 70 one after the other.
+processor's; tensor in 14 and 21 ms at 64^3 (773 and 1683 ms on the 16 cores beside it), 42 and 82 ms at 128^3, 274 and
+574 ms at 256^3 with 4.9 and 9.5 GB; ten plastic steps of 64^3 in 0.14 and 0.23 s, with gradient 0.30 and 0.53 s; 1000
+cells of 16^3: 8033 and 3287 a second by one `vmap`, 73 and 70 one after the other.
 """
 
 from __future__ import annotations

@@ -46,6 +46,9 @@ def fit(
         x = argmin 1/2 sum_i ((model_i(x) - data_i) / noise_i)^2  (+ a prior),
         covariance = (J^T J)^-1,   J = d residuals / dx
 
+    Verbs inside a model need accurate derivatives, which are as good as the square root of their `tolerance`: give
+    `homogenize` 1e-10. A fit that stalls above its own tolerance has a model with a poor derivative, most often.
+
     A prediction that fails (NaN) at the start is left out and counted in `stats["failed"]`; a step that makes another
     one fail is taken back.
 

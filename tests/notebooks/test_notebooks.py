@@ -27,7 +27,15 @@ for number in figures:
 
 
 def test_there_are_notebooks():
-    names = {"auxetic", "boundaries_and_evidence", "elastomer", "own_material", "quickstart", "real_images"}
+    names = {
+        "auxetic",
+        "boundaries_and_evidence",
+        "calibration",
+        "elastomer",
+        "own_material",
+        "quickstart",
+        "real_images",
+    }
     names |= {"yield_surface"}
     assert {path.stem for path in NOTEBOOKS} == names
 

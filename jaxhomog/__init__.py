@@ -60,9 +60,12 @@ from .studies import density_filter as density_filter
 from .studies import design as design
 from .studies import fit as fit
 from .studies import identifiability as identifiability
+from .studies import load_sweep as load_sweep
+from .studies import product as product
 from .studies import projected as projected
 from .studies import ramp as ramp
 from .studies import simp as simp
+from .studies import sweep as sweep
 from .tensors import Rotation as Rotation
 from .tensors import from_voigt as from_voigt
 from .tensors import to_voigt as to_voigt

@@ -20,6 +20,14 @@ def test_examples_run_and_print_the_published_stiffness(capsys):
     assert float(capsys.readouterr().out) == pytest.approx(0.0098257583, rel=2e-3)
 
 
+def test_the_sweep_lies_between_series_and_parallel_connection(capsys):
+    scope: dict = {}
+    exec(next(block for block in BLOCKS if "jh.sweep" in block), scope)
+    k11 = np.asarray([float(x) for x in re.findall(r"[\d.]+(?:e[+-]?\d+)?", capsys.readouterr().out)])
+    f, k = scope["lanes"]["labels"].mean(axis=(1, 2, 3)), scope["lanes"]["k"]
+    assert k11.shape == (8,) and (k11 > 1 / (f / k + 1 - f)).all() and (k11 < f * k + 1 - f).all()
+
+
 def test_the_first_example_has_five_lines():
     assert len([line for line in BLOCKS[0].splitlines() if line.strip()]) == 5
 

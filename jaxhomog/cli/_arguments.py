@@ -23,6 +23,8 @@ Effective properties of voxel images, with evidence.
       effective stiffness of a labelled image
   jaxhomog drive problem.toml
       stress, energy and dissipation of a cell that yields, along a load path
+  jaxhomog sweep sweep.toml
+      effective properties of many images, or with many moduli
   jaxhomog homogenize --help
       all options, with examples"""
 
@@ -92,6 +94,38 @@ Where a step finds no equilibrium, the rows before it are written and the exit c
       [solver]
       tolerance = 1e-6              # element, boundary, precision, max_iterations, max_newton, max_cuts"""
 
+_SWEEP = """\
+Effective stiffness or conductivity of many cells: every image with every combination of the parameters that vary.
+
+The folder holds store (a Zarr group with every lane, see jaxhomog.load_sweep), table.csv (a row per lane),
+summary.json, and distribution.png and .svg where matplotlib is installed. Every lane is in the store as soon as it is
+solved: after Ctrl-C, a full disk or a crash, --resume goes on with the rest. Needs pip install 'jaxhomog[studies]'.
+
+      [cell]                        # one image for all lanes, or images below
+      voxel_size = 0.5              # and all that homogenize takes
+      [phases.0]
+      young = 1.0
+      poisson = 0.3
+      [phases.1]
+      young = 10.0                  # replaced below
+      poisson = 0.2
+      [sweep]
+      images = "scans/*.npy"        # a pattern, relative to this file
+      samples = 100                 # how often { low, high } are drawn from
+      seed = 0
+      chunk = 64                    # lanes per file of the store
+      [sweep.spheres]               # or generated images, instead of images
+      shape = [16, 16, 16]
+      radius = 3.0                  # in voxels
+      fraction = 0.3
+      number = 100                  # of images, with the seeds 0, 1, ..
+      seed = 0
+      [sweep.phases.1]
+      young = [5, 10, 20]           # a list
+      poisson = { from = 0.1, to = 0.3, steps = 3 }
+      [sweep.phases.0]
+      young = { low = 0.5, high = 1.5 }"""
+
 _END = """\
 Exit codes: 0 done, 2 bad input (one line says what and the remedy), 3 not converged, 130 interrupted.
 Compiled programs are kept in the user's cache folder; JAXHOMOG_CACHE names another, or is 'off'."""
@@ -137,7 +171,7 @@ def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
     top = _Parser(prog="jaxhomog", description=_TOP, epilog=_END)
     top.add_argument("--version", action="store_true", help="print the version and stop")
-    verbs = top.add_subparsers(dest="verb", metavar="{homogenize,drive,demo}")
+    verbs = top.add_subparsers(dest="verb", metavar="{homogenize,drive,sweep,demo}")
     run = verbs.add_parser("homogenize", help="effective property of an image", description=_HOMOGENIZE, epilog=_END)
     run.add_argument("image", metavar="IMAGE | problem.toml", help="a voxel image, or a problem file")
     _cell_options(run)
@@ -154,6 +188,12 @@ def parser() -> argparse.ArgumentParser:
     _cell_options(path)
     _solve_options(path, "q1r (default with plastic phases), q1bar (voids), or q1", "relative stress out of balance")
     _output_options(path).add_argument("--no-plot", action="store_true", help="draw no curve")
+    many = verbs.add_parser("sweep", help="many images or parameters", description=_SWEEP, epilog=_END)
+    many.add_argument("image", metavar="sweep.toml", help="a problem file with [sweep]")
+    _solve_options(many, "q1 (default), q1r, fourier, or fv (conduction)", "relative error left in the tensor")
+    out = _output_options(many)
+    out.add_argument("--resume", action="store_true", help="go on with the folder's store; start it if there is none")
+    out.add_argument("--no-plot", action="store_true", help="draw no distribution")
     demo = verbs.add_parser(
         "demo", help="a generated example from end to end", epilog=_END,
         description="A random composite of overlapping stiff spheres, generated, homogenized and reported.",

@@ -41,13 +41,26 @@ def load_cell(problem: Problem, progress: Progress) -> Cell:
     Raises:
         InputError: anything wrong with the image, the labels or the phases, in one line.
     """
+    check_settings(problem)
+    progress.say(f"reading {problem.image}")
+    image = image_of(problem)
+    for note in image.notes:
+        progress.warn(note)
+    return build_cell(problem, image, progress)
+
+
+def check_settings(problem: Problem) -> None:
+    """What can be refused before an image is read."""
     chosen_physics(problem.physics, problem.phases)
     if problem.precision not in ("float64", "float32"):
         raise InputError(f"precision {problem.precision!r} is unknown: choose float64 or float32")
     if problem.max_iterations >= 2**31:
         raise InputError(f"max_iterations {problem.max_iterations} is too large: give fewer")
+
+
+def image_of(problem: Problem) -> ImageData:
+    """The image of a problem, cropped, coarsened and thresholded."""
     assert problem.image is not None
-    progress.say(f"reading {problem.image}")
     shape = [problem.shape] if isinstance(problem.shape, int) else problem.shape
     image = read_image(
         problem.image,
@@ -58,9 +71,7 @@ def load_cell(problem: Problem, progress: Progress) -> Cell:
         voxel_size=problem.voxel_size,
         lengths=problem.lengths,
     )
-    for note in image.notes:
-        progress.warn(note)
-    return build_cell(problem, prepared(image, problem), progress)
+    return prepared(image, problem)
 
 
 def prepared(image: ImageData, problem: Problem) -> ImageData:

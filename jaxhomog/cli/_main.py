@@ -14,6 +14,7 @@ from ._drive import run_drive
 from ._problem import Problem, problem_of
 from ._progress import Progress, put
 from ._run import NotConverged, run
+from ._sweep import run_sweep
 
 DONE, INTERNAL, BAD_INPUT, NOT_CONVERGED, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -71,7 +72,8 @@ def _main(words: list[str]) -> int:
         return DONE
     problem = Problem() if options.verb == "demo" else problem_of(options)
     with jax_settings(problem.precision, not options.no_cache):
-        return (run_drive if options.verb == "drive" else run)(options, problem, Progress(), words)
+        verb = {"drive": run_drive, "sweep": run_sweep}.get(options.verb, run)
+        return verb(options, problem, Progress(), words)
 
 
 def _for_options(message: str) -> str:

@@ -15,6 +15,7 @@ from ..results import InputError
 from ._flow import FLOW_KEYS, read_flow
 from ._load import Load, read_load
 from ._phases import PHASE_KEYS, phase_values
+from ._sweep_axes import Axes, read_sweep
 from ._tables import integer_of, known, mapping, table_of, text_of
 from ._values import crop_ranges, integers, numbers
 
@@ -23,6 +24,7 @@ _CELL = ("image", "lengths", "voxel_size", "threshold", "crop", "coarsen", "data
 _SOLVER = ("element", "boundary", "tolerance", "max_iterations", "precision")
 # Settings that one verb alone has.
 _OF = {"homogenize": ("field_tolerance", "residual_tolerance"), "drive": ("max_newton", "max_cuts")}
+_OF["sweep"] = _OF["homogenize"]
 # What options of the command line may put in place of the file's.
 _OWN = (
     "phases", "threshold", "crop", "coarsen", "voxel_size", "lengths", "dataset", "array", "shape", "dtype", *_SOLVER,
@@ -42,6 +44,7 @@ class Problem:
         element: None is the verb's own choice.
         load: of `homogenize`: the one behind the fields.
         path: of `drive`: step by step.
+        sweep: of `sweep`: what varies.
     """
 
     stem: str = ""
@@ -70,16 +73,19 @@ class Problem:
     precision: str = "float64"
     load: tuple[str, list[float]] | None = None
     path: Load | None = None
+    sweep: Axes | None = None
     notes: list[str] = field(default_factory=list)
 
 
 def problem_of(options: argparse.Namespace) -> Problem:
-    """The problem that the options of `homogenize` or `drive` describe."""
+    """The problem that the options of `homogenize`, `drive` or `sweep` describe."""
     path = Path(options.image)
     if path.suffix.lower() == ".toml":
         problem = read_problem(path, options.verb)
-    elif options.verb == "drive":
-        raise InputError(one_line(f"{path} is no problem file: drive takes its [load] from a .toml, see drive --help"))
+    elif options.verb in ("drive", "sweep"):
+        table = {"drive": "[load]", "sweep": "[sweep]"}[options.verb]
+        help = f"see {options.verb} --help"
+        raise InputError(one_line(f"{path} is no problem file: {options.verb} takes its {table} from a .toml, {help}"))
     else:
         stem = path.name.split(".")[0] if path.name.lower().endswith(".nii.gz") else path.stem
         problem = Problem(stem=stem, image=path)
@@ -91,7 +97,7 @@ def read_problem(path: Path, verb: str = "homogenize") -> Problem:
 
     Args:
         path: the file; paths in it are relative to its folder.
-        verb: who asks, "homogenize" or "drive".
+        verb: who asks, "homogenize", "drive" or "sweep".
 
     Raises:
         InputError: one line that names the file, the key and the remedy.
@@ -113,12 +119,15 @@ def read_problem(path: Path, verb: str = "homogenize") -> Problem:
 
 
 def _problem(path: Path, table: dict[str, Any], verb: str) -> Problem:
-    known("", table, _TABLES)
+    known("", table, (*_TABLES, "sweep") if verb == "sweep" else _TABLES)
     problem = Problem(stem=path.stem)
     cell = table_of(table, "cell", _CELL)
-    if "image" not in cell:
+    if verb == "sweep":
+        problem.sweep = read_sweep(path.parent, table, "image" in cell)
+    elif "image" not in cell:
         raise InputError('[cell] has no image: add image = "FILE"')
-    problem.image = path.parent / text_of("cell.image", cell["image"])
+    if "image" in cell:
+        problem.image = path.parent / text_of("cell.image", cell["image"])
     for key in ("lengths", "voxel_size", "threshold"):
         if key in cell:
             setattr(problem, key, numbers(f"cell.{key}", cell[key]))
@@ -145,7 +154,7 @@ def _problem(path: Path, table: dict[str, Any], verb: str) -> Problem:
             raise InputError("no [load], which drive follows: add one with strain or stress, or use homogenize")
         problem.path = read_load(mapping("load", table["load"]))
     elif "load" in table:
-        problem.notes.append("[load] belongs to `drive`: `homogenize` does not use it")
+        problem.notes.append(f"[load] belongs to `drive`: `{verb}` does not use it")
     for key, value in table_of(table, "solver", (*_SOLVER, *(key for keys in _OF.values() for key in keys))).items():
         if key not in (*_SOLVER, *_OF[verb]):
             raise InputError(f"solver.{key} is no setting of {verb}: leave it out")

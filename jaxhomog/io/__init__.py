@@ -1,5 +1,6 @@
 """Voxel images in, fields out."""
 
+from ._atomic import replacing as replacing
 from ._errors import one_line as one_line
 from ._h5_write import write_h5 as write_h5
 from ._header import free_memory as free_memory

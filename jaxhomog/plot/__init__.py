@@ -1,4 +1,5 @@
 """Figures and reports."""
 
 from ._curve import write_curve as write_curve
+from ._distribution import write_distribution as write_distribution
 from ._report import write_report as write_report

@@ -27,16 +27,8 @@ for number in figures:
 
 
 def test_there_are_notebooks():
-    names = {
-        "auxetic",
-        "boundaries_and_evidence",
-        "calibration",
-        "elastomer",
-        "own_material",
-        "quickstart",
-        "real_images",
-    }
-    names |= {"yield_surface"}
+    names = {"auxetic", "boundaries_and_evidence", "calibration", "elastomer", "image_ensemble", "own_material"}
+    names |= {"quickstart", "real_images", "yield_surface"}
     assert {path.stem for path in NOTEBOOKS} == names
 
 

@@ -16,7 +16,7 @@ from ..results import MAX_ITERATIONS, SUCCESS, InputError, Result, Solution, thr
 from ._experiment import Experiment
 from ._fitted import fitted
 from ._identify import as_experiments
-from ._misfit import Misfit, half_square, halved, summed
+from ._misfit import Misfit, half_square, halved, jacobian, summed
 from ._transform import Limits, limits_of, names_of
 
 
@@ -85,26 +85,34 @@ def fit(
         raise InputError("some experiments have a noise and some have none: give it for all, or for none")
     if not 0 < confidence < 1:
         raise InputError(f"confidence={confidence}: give a number between 0 and 1")
+    if int(max_steps) != max_steps or max_steps < 1:
+        raise InputError(f"max_steps={max_steps}: give a whole number, at least 1")
     limits, unravel = limits_of(start, bounds)
     mean, deviation = _prior(start, prior, limits)
     z = limits.free(limits.start)
-    misfit = _misfit(experiments, limits, mean, deviation, unravel, z)
+    blank = Misfit(experiments, (), limits, mean, deviation, unravel)
+    misfit = eqx.tree_at(lambda m: m.believed, blank, tuple(jnp.isfinite(p) for p in _predictions(blank, z)))
     traced = any(isinstance(x, Tracer) for x in jax.tree.leaves((experiments, start)))
-    left = [int(np.sum(~np.asarray(b))) for b in misfit.believed] if not traced else [0]
-    if not traced and sum(left) == sum(b.size for b in misfit.believed):
+    if not traced and not any(bool(b.any()) for b in misfit.believed):
         raise InputError("every prediction fails at the start: begin with other parameters, or look at one with a verb")
     solver, least = _solver(solver, optx, tolerance, all(unknown))
     if traced:
         z, steps = _run(optx, solver, least, misfit, z, max_steps)
-        end = None
+        memory = None
     else:
-        z, end, steps = _loop(solver, least, misfit, z, state, max_steps, progress)
+        z, memory, steps = _loop(solver, least, misfit, z, state, max_steps, progress)
+    # What the solver linearized last is not linearized again: the program of a derivative is long in the making.
+    if least and memory is not None:
+        value, slopes = memory.f_info.residual, memory.f_info.jac.as_matrix()
+    else:
+        value, slopes = _jacobian(z, misfit)
     quantile = _quantile(confidence, misfit, all(unknown))
-    value, far = fitted(misfit, z, tuple(names_of(start)), quantile, all(unknown))
+    names, predictions = tuple(names_of(start)), _predictions(blank, z)
+    value, far = fitted(misfit, z, predictions, value, slopes, names, quantile, all(unknown))
     code = jnp.where(far <= 10 * tolerance, SUCCESS, MAX_ITERATIONS).astype(jnp.int32)
     failed = sum(jnp.sum(~b) for b in misfit.believed)
     stats = {"steps": jnp.asarray(steps), "failed": failed, "distance": far}
-    solution = Solution(value, None if end is None else FitState(z, end), Result(code), stats)
+    solution = Solution(value, None if memory is None else FitState(z, memory), Result(code), stats)
     return throw_if_failed(solution, "fit") if throw else solution
 
 
@@ -117,9 +125,13 @@ def _optimistix():
 
 
 @eqx.filter_jit
-def _misfit(experiments, limits: Limits, mean, deviation, unravel, z):
-    blank = Misfit(experiments, (), limits, mean, deviation, unravel)
-    return eqx.tree_at(lambda m: m.believed, blank, tuple(jnp.isfinite(p) for p in blank.predictions(z)))
+def _predictions(misfit: Misfit, z):
+    return misfit.predictions(z)
+
+
+@eqx.filter_jit
+def _jacobian(z, misfit: Misfit):
+    return jacobian(z, misfit)
 
 
 def _prior(start, prior, limits: Limits):

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from ..results import InputError
 from ._identify import Identifiability, information
-from ._misfit import Misfit, distance, jacobian
+from ._misfit import Misfit, distance
 from ._transform import Limits
 
 
@@ -69,10 +69,8 @@ class Fitted(eqx.Module):
 
 
 @eqx.filter_jit
-def fitted(misfit: Misfit, z, names, quantile, free) -> tuple[Fitted, Array]:
-    """The value at z, and the distance from the optimum."""
-    predictions = misfit.predictions(z)
-    value, slopes = jacobian(z, misfit)
+def fitted(misfit: Misfit, z, predictions, value, slopes, names, quantile, free) -> tuple[Fitted, Array]:
+    """The value at z, from predictions, residuals and Jacobian there, and the distance from the optimum."""
     limits = misfit.limits
     x, slope = limits.parameters(z), limits.slope(z)
     count = sum(jnp.sum(b & jnp.isfinite(e.data)) for b, e in zip(misfit.believed, misfit.experiments, strict=True))

@@ -16,9 +16,8 @@ from ..results import InputError
 from ._experiment import Experiment
 from ._transform import names_of
 
-# A direction whose information is below rounding of the largest is not seen; one whose standard deviation exceeds the
-# parameters themselves is seen badly.
-_UNSEEN = 1e-10
+# A direction with less than this share of the largest information is not seen: rounding of the Jacobian.
+UNSEEN = 1e-10
 
 
 class Identifiability(eqx.Module):
@@ -66,9 +65,14 @@ class Identifiability(eqx.Module):
             verb = "see" if deviation < size else "hardly see"
             lines.append(f"the data {verb} {text} = {weights @ x:.6g} +- {deviation:.2g}")
         if not self.identified:
-            blamed = [n for n, bad in zip(self.names, np.isinf(np.diag(self.covariance())), strict=True) if bad]
-            lines.append(f"not identified: {', '.join(blamed)}; add data of another kind, a prior, or fix one of them")
+            lines.append(f"not identified: {', '.join(self._blamed(x))}; add data of another kind, a prior, or fix one")
         return "\n".join(lines)
+
+    def _blamed(self, x) -> list[str]:
+        """Parameters that an unseen direction moves by a hundredth of what it moves most, relative to their size."""
+        moved = np.abs(np.asarray(self.directions)) / np.where(x == 0, 1, np.abs(x))
+        share = np.where(np.asarray(self.seen)[:, None], 0, moved / moved.max(axis=1, keepdims=True))
+        return [name for name, part in zip(self.names, share.max(axis=0), strict=True) if part > 0.01]
 
     def __str__(self) -> str:
         return self.words
@@ -117,7 +121,7 @@ def information(fisher, x, names) -> Identifiability:
     values, vectors = jnp.maximum(values[::-1], 0), vectors[:, ::-1].T
     # The largest component of a direction counts as positive.
     lead = jnp.take_along_axis(vectors, jnp.argmax(jnp.abs(vectors), axis=1)[:, None], axis=1)
-    seen = values > _UNSEEN * values[0]
+    seen = values > UNSEEN * values[0]
     return Identifiability(fisher, values, vectors * jnp.where(lead < 0, -1, 1), seen, x, names)
 
 

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ._identify import UNSEEN
 from ._transform import Limits
 
 
@@ -78,8 +79,11 @@ def half_square(z, misfit: Misfit) -> Array:
 
 
 def distance(value, slopes) -> Array:
-    """sqrt(g . F^-1 g): how far the optimum lies, linearized, in standard deviations of the parameters."""
-    left = jnp.linalg.lstsq(slopes, value)[0]
+    """sqrt(g . F^-1 g): how far the optimum lies, linearized, in standard deviations of the parameters.
+
+    Along the directions that the data see: the others have no optimum.
+    """
+    left = jnp.linalg.lstsq(slopes, value, rcond=UNSEEN**0.5)[0]
     return jnp.sqrt(jnp.sum((slopes @ left) ** 2))
 
 

@@ -160,6 +160,7 @@ def test_bad_input_says_what_to_do(unchecked):
         (lambda: fit(e, start, prior={"a": (0.0, 0.0)}), "standard deviation > 0"),
         (lambda: fit(e, start, confidence=95), "between 0 and 1"),
         (lambda: fit(e, start, solver="newton"), "solver is a str"),
+        (lambda: fit(e, start, max_steps=0), "max_steps=0"),
         (lambda: fit(Experiment(line, Y[:3], 0.05), start), r"predicts shape \(8,\), the data have \(3,\)"),
         (lambda: fit(Experiment(line, Y[:2] * np.nan, 0.05), start), "no finite data"),
         (lambda: Experiment(line, Y, 0.0), "noise must be positive"),

@@ -20,7 +20,7 @@ from ..results import InputError, Result, Solution
 # Lanes that one device takes at once where nothing says how many fit; the share of the free memory that they may fill,
 # less than half because two passes are under way.
 _AT_ONCE = {"cpu": 8}
-_AT_ONCE_ELSEWHERE = 64
+_AT_ONCE_ELSEWHERE = 256
 _SHARE = 0.4
 
 

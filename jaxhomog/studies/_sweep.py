@@ -61,7 +61,7 @@ def sweep(
             lanes at once, in lockstep (a lane that has converged does not move any more while others go on), while the
             next such pass is prepared. "auto": "map" on a CPU, else "vmap".
         chunk: lanes that are in memory (and, with `store`, in one file) together. Default with "vmap": what fits the
-            device's memory, at most 64 per device (a CPU: 8), which takes a compilation to find out.
+            device's memory, at most 256 per device (a CPU: 8), which takes a compilation to find out.
         devices: how many of JAX's devices share the lanes. Default: all; of several processes
             (`jax.distributed.initialize`) each takes a part of the chunks.
         store: a directory for a Zarr store: every lane is there as soon as it is solved, with its parameters. See

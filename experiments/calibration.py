@@ -52,7 +52,7 @@ def composite(p):
     def stiffness(softened):
         inside = jh.LinearElastic.isotropic(softened * p["sphere"], 0.2)
         law = jh.CompositeVoxels(fraction, inside, jh.LinearElastic.isotropic(p["matrix"], 0.3))
-        return entries(jh.homogenize(CELL, law, throw=False, tolerance=1e-8).value.effective)
+        return entries(jh.homogenize(CELL, law, throw=False, tolerance=1e-10).value.effective)
 
     return jnp.stack([stiffness(1.0), stiffness(0.1)])
 

@@ -58,8 +58,8 @@ def fit(
         bounds: per entry of `start`: None, "positive" (fitted as its logarithm) or (lower, upper).
         prior: entry of `start` (a dict) -> (mean, standard deviation), normal.
         solver: default Levenberg-Marquardt; any least squares solver or minimiser of optimistix, any optax optimizer.
-        tolerance: the fit ends where the optimum is nearer than this many standard deviations of the parameters. For
-            minimisers and optax the judgement of the end only; they end by their own rules.
+        tolerance: the fit ends where the optimum is nearer than this many standard deviations of the parameters.
+            Minimisers and optax end by their own rules; whoever ends further away than ten times this has failed.
         max_steps: evaluations of all experiments.
         confidence: of the intervals.
         state: `solution.state` of an earlier call with the same arguments: it goes on from there.
@@ -92,7 +92,7 @@ def fit(
     z = limits.free(limits.start)
     blank = Misfit(experiments, (), limits, mean, deviation, unravel)
     misfit = eqx.tree_at(lambda m: m.believed, blank, tuple(jnp.isfinite(p) for p in _predictions(blank, z)))
-    traced = any(isinstance(x, Tracer) for x in jax.tree.leaves((experiments, start)))
+    traced = any(isinstance(x, Tracer) for x in jax.tree.leaves(misfit))
     if not traced and not any(bool(b.any()) for b in misfit.believed):
         raise InputError("every prediction fails at the start: begin with other parameters, or look at one with a verb")
     solver, least = _solver(solver, optx, tolerance, all(unknown))

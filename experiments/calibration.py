@@ -11,7 +11,14 @@
   without it) from a tension and a shear curve computed at twice the resolution, with 0.5 % noise; forward paths used,
   and those of the Nelder-Mead simplex.
 * published: the same from the published tension curve, with its interval; noise estimated.
-* crystal: resistance, saturation and initial hardening of a polycrystal's slip systems from one tension curve.
+* crystal: resistance, saturation and initial hardening of a polycrystal's slip systems from one tension curve with 0.2 %
+  noise.
+
+Measured: composite, 100 seeds: 96, 97 and 96 intervals hold the truth (matrix, radius, sphere), widths within 1.1 % of
+Cramer and Rao. Discs, fitted at 200^2 to curves of 40 points computed at 400^2 (which differ by up to 0.15 %): yield
+stress off by 0.01 %, modulus by 0.10 %; with 12 points 0.16 and 1.2 %, which is the noise. Fitted at 100^2 to the image
+of 200^2 the modulus is 6 % low: the two images are not the same composite. Nelder-Mead takes 10 to 13 times the
+evaluations. Crystal: 0.3, 1.8 and 1.8 %, 6 evaluations.
 """
 
 from __future__ import annotations

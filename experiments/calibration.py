@@ -68,7 +68,7 @@ def coverage(options):
     noise = 5e-3 * np.abs(exact).max(axis=1, keepdims=True)
     bound = jh.identifiability(jh.Experiment(composite, exact, noise), TRUTH)
     names = sorted(TRUTH)
-    cramer_rao = 2 * 1.959964 * np.sqrt(np.diag(bound.covariance()))
+    cramer_rao = 2 * 1.959964 * np.sqrt(np.diag(bound.covariance))
     rng = np.random.default_rng(0)
     inside, width, steps = np.zeros(3, int), [], []
     start = {"matrix": 2.0, "sphere": 5.0, "radius": 0.2}

@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import equinox as eqx
-import jax.numpy as jnp
 import optimistix as optx
 
 from ._misfit import distance
 
 
 class ByEvidence(optx.AbstractLeastSquaresSolver):
-    """Any Gauss-Newton solver of optimistix, ended where the next step is small against the standard deviations.
+    """Any Gauss-Newton solver of optimistix, ended where the optimum is near in standard deviations of the parameters.
 
     Args:
         inner: the solver.
-        tolerance: in standard deviations; relative to the root mean square of the residuals if that is `free`.
-        free: whether the noise is unknown.
+        tolerance: in standard deviations.
+        free: whether the noise is unknown, and estimated.
     """
 
     inner: optx.AbstractGaussNewton
@@ -40,9 +39,9 @@ class ByEvidence(optx.AbstractLeastSquaresSolver):
     def terminate(self, fn, y, args, options, state, tags):
         ended, result = self.inner.terminate(fn, y, args, options, state, tags)
         value, slopes = state.f_info.residual, state.f_info.jac.as_matrix()
-        unit = jnp.sqrt(jnp.sum(value**2) / max(1, value.size - y.size)) if self.free else 1.0
-        close = (state.num_steps > 0) & (distance(value, slopes) <= self.tolerance * unit)
-        return ended | close, result
+        unit = args.unit(value) if self.free else 1.0
+        far = distance(value, slopes, args.limits.at_bound(y)) / unit
+        return ended | ((state.num_steps > 0) & (far <= self.tolerance)), result
 
     def postprocess(self, fn, y, aux, args, options, state, tags, result):
         return self.inner.postprocess(fn, y, aux, args, options, state, tags, result)

@@ -76,6 +76,9 @@ def _criteria(problem, variables, stage) -> Criteria:
     out = out if isinstance(out, Criteria) else Criteria(out)
     if jnp.shape(out.objective) != ():
         raise InputError(f"the objective has shape {jnp.shape(out.objective)}: return one number")
+    both = set(out.inequality) & set(out.equality)
+    if both:
+        raise InputError(f"{both.pop()!r} names an inequality and an equality: give each a name of its own")
     return out
 
 

@@ -25,13 +25,14 @@ class Experiment(eqx.Module):
             where its solve failed (`throw=False`). The same function object is compiled once. Large arrays that it
             needs (labels) belong into a `jax.tree_util.Partial` or an `equinox.Module`, as arguments of the program.
         data: what was measured; NaN where nothing was. With `inputs` the leading axis runs over the tests.
-        noise: standard deviation, one number or broadcast against `data`; None: unknown, the same for all data, and
-            estimated from the residuals.
+        noise: standard deviation, one number or broadcast to the shape of `data`; None: unknown, the same for all data,
+            and estimated from the residuals.
         inputs: a pytree of arrays whose leading axis runs over several tests of this kind (loads, labels), or None.
         name: for reports.
 
     Raises:
-        InputError: data that are no numbers, a noise that is not positive.
+        InputError: data that are no numbers, a noise that is not positive or does not fit, inputs that are no arrays of
+            one length.
     """
 
     data: Float[Array, "..."]
@@ -43,20 +44,33 @@ class Experiment(eqx.Module):
     def __init__(self, model: Callable, data: Any, noise: Any = None, inputs: Any = None, name: str = "data"):
         if not callable(model):
             raise InputError(f"model is a {type(model).__name__}: give a function of the parameters")
-        self.data = jnp.asarray(data, float)
-        if not isinstance(self.data, Tracer) and not bool(jnp.any(jnp.isfinite(self.data))):
-            raise InputError(f"experiment {name!r} has no finite data: give what was measured")
+        self.data = _numbers(data, f"experiment {name!r}: data")
+        if not isinstance(self.data, Tracer):
+            if bool(jnp.any(jnp.isinf(self.data))):
+                raise InputError(f"experiment {name!r}: data are infinite: give NaN where nothing was measured")
+            if not bool(jnp.any(jnp.isfinite(self.data))):
+                raise InputError(f"experiment {name!r} has no finite data: give what was measured")
         self.noise = None
         if noise is not None:
-            self.noise = jnp.asarray(noise, float)
-            if not isinstance(self.noise, Tracer) and not bool(jnp.all(self.noise > 0)):
-                raise InputError(f"experiment {name!r}: noise must be positive, or None where it is unknown")
+            noise = _numbers(noise, f"experiment {name!r}: noise")
             try:
-                np.broadcast_shapes(self.noise.shape, self.data.shape)
+                fits = np.broadcast_shapes(noise.shape, self.data.shape) == self.data.shape
             except ValueError:
+                fits = False
+            if not fits:
                 raise InputError(
-                    f"experiment {name!r}: noise of shape {self.noise.shape} does not fit data of {self.data.shape}"
-                ) from None
+                    f"experiment {name!r}: noise of shape {noise.shape} does not fit data of {self.data.shape}"
+                )
+            noise = jnp.broadcast_to(noise, self.data.shape)
+            if not isinstance(noise + self.data, Tracer) and not bool(jnp.all((noise > 0) | jnp.isnan(self.data))):
+                raise InputError(f"experiment {name!r}: noise must be positive, or None where it is unknown")
+            self.noise = noise
+        lengths = {np.shape(x)[:1] for x in jax.tree.leaves(inputs)}
+        if inputs is not None and lengths != {self.data.shape[:1] or (0,)}:
+            raise InputError(
+                f"experiment {name!r}: inputs have lengths {sorted(lengths)} and the data {self.data.shape[:1]}: give"
+                " arrays whose first axis runs over the tests"
+            )
         self.inputs, self.model, self.name = inputs, model, name
 
     def predicted(self, parameters: Any) -> Float[Array, "..."]:
@@ -65,23 +79,36 @@ class Experiment(eqx.Module):
             out = self.model(parameters)
         else:
             out = jax.lax.map(lambda x: self.model(parameters, x), self.inputs)
+        if not isinstance(out, jax.Array | np.ndarray | float) or jnp.iscomplexobj(out):
+            raise InputError(f"experiment {self.name!r}: the model returns a {type(out).__name__}: return a real array")
         if jnp.shape(out) != self.data.shape:
             raise InputError(
                 f"experiment {self.name!r}: the model predicts shape {jnp.shape(out)}, the data have {self.data.shape}"
             )
-        return out
+        return jnp.asarray(out)
 
-    def residuals(self, parameters: Any, believed=None) -> Float[Array, " m"]:
-        """In units of the noise; zero where nothing was measured.
+    def counted(self, prediction) -> Array:
+        """Which data count: measured, and predicted."""
+        return jnp.isfinite(prediction) & jnp.isfinite(self.data)
 
-        Args:
-            parameters: of the model.
-            believed: mask of the predictions that count. Default: those that are finite. Others stay NaN where they
-                fail, which tells an optimizer to go back.
-        """
+    def residuals(self, parameters: Any, counted) -> Float[Array, " m"]:
+        """In units of the noise; zero where nothing counts, NaN where a prediction that counts fails."""
         prediction = self.predicted(parameters)
-        believed = jnp.isfinite(prediction) if believed is None else believed
-        counts = believed & jnp.isfinite(self.data)
         # Both sides of the difference are masked: a NaN must not meet a zero cotangent.
-        left = jnp.where(counts, prediction, 0) - jnp.where(counts, self.data, 0)
-        return (left / (1.0 if self.noise is None else self.noise)).ravel()
+        left = jnp.where(counted, prediction, 0) - jnp.where(counted, self.data, 0)
+        if self.noise is not None:
+            left = left / jnp.where(counted, self.noise, 1)
+        return left.ravel()
+
+
+def _numbers(x, what) -> Array:
+    try:
+        if np.iscomplexobj(x):
+            raise TypeError
+        return jnp.asarray(x, float) if not hasattr(x, "dtype") else jnp.asarray(x).astype(_floating(x))
+    except (TypeError, ValueError):
+        raise InputError(f"{what} are no numbers: give an array of real numbers") from None
+
+
+def _floating(x):
+    return x.dtype if jnp.issubdtype(x.dtype, jnp.floating) else jnp.asarray(0.0).dtype

@@ -12,12 +12,13 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from ..results import MAX_ITERATIONS, SUCCESS, InputError, Result, Solution, throw_if_failed
+from ..results import MAX_ITERATIONS, SUCCESS, InputError, Result, Solution, SolverError
+from ..solvers import guarded
 from ._experiment import Experiment
 from ._fitted import fitted
 from ._identify import as_experiments
 from ._misfit import Misfit, half_square, halved, jacobian, summed
-from ._transform import Limits, limits_of, names_of
+from ._transform import limits_of, matched, names_of, pair_of_numbers
 
 
 class FitState(eqx.Module):
@@ -50,28 +51,29 @@ def fit(
     `homogenize` 1e-10. A fit that stalls above its own tolerance has a model with a poor derivative, most often.
 
     A prediction that fails (NaN) at the start is left out and counted in `stats["failed"]`; a step that makes another
-    one fail is taken back.
+    one fail is taken back (by solvers that search: Levenberg-Marquardt, Dogleg, BFGS, Nelder-Mead). Under `jit` and
+    `vmap` the whole fit is one program, and its result has the derivative of the steps that were taken.
 
     Args:
         experiments: one or several `Experiment`s.
         start: pytree of floating-point parameters (a dict gives them names).
-        bounds: per entry of `start`: None, "positive" (fitted as its logarithm) or (lower, upper).
-        prior: entry of `start` (a dict) -> (mean, standard deviation), normal.
-        solver: default Levenberg-Marquardt; any least squares solver or minimiser of optimistix, any optax optimizer.
+        bounds: per entry of `start`: None, "positive" (fitted as its logarithm) or (lower, upper); some may be absent.
+        prior: per entry of `start`: (mean, standard deviation), normal; entries may be absent. Needs a known noise.
+        solver: default Levenberg-Marquardt; a Gauss-Newton solver or minimiser of optimistix, or an optax optimizer.
         tolerance: the fit ends where the optimum is nearer than this many standard deviations of the parameters.
             Minimisers and optax end by their own rules; whoever ends further away than ten times this has failed.
-        max_steps: evaluations of all experiments.
-        confidence: of the intervals.
-        state: `solution.state` of an earlier call with the same arguments: it goes on from there.
-        progress: called after every step with its number and chi squared (eager calls).
+        max_steps: steps, each an evaluation of all experiments (with derivatives, if the solver asks for them).
+        confidence: of the intervals, by the normal distribution; by Student's where the noise is unknown (eager calls).
+        state: `solution.state` of an earlier call with the same arguments: it goes on from there (eager calls).
+        progress: called after every step with its number and chi squared (eager calls; one more evaluation a step).
         throw: raise where the fit does not end within the tolerance (eager calls).
 
     Returns:
-        `Solution` with value `Fitted`; stats: "steps", "failed" (predictions left out), "distance" (to the optimum, in
-        standard deviations).
+        `Solution` with value `Fitted`; stats: "steps", "failed" (measured, but not predicted), "distance" (to the
+        optimum, in standard deviations).
 
     Raises:
-        InputError: a bad argument, or no prediction at the start.
+        InputError: a bad argument, no prediction at the start, too few data for an unknown noise.
         SolverError: not converged (throw=True); its `solution` holds the best that was found.
 
     Source:
@@ -81,39 +83,69 @@ def fit(
     optx = _optimistix()
     experiments = as_experiments(experiments)
     unknown = [e.noise is None for e in experiments]
-    if any(unknown) and not all(unknown):
+    free = all(unknown)
+    if any(unknown) and not free:
         raise InputError("some experiments have a noise and some have none: give it for all, or for none")
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence={confidence}: give a number between 0 and 1")
-    if int(max_steps) != max_steps or max_steps < 1:
+    if free and prior is not None:
+        raise InputError("a prior is weighed against the noise: give the experiments a noise")
+    tolerance = _number(tolerance, "tolerance", 0, np.inf)
+    confidence = _number(confidence, "confidence", 0, 1)
+    if not isinstance(max_steps, int | float) or max_steps != max_steps // 1 or max_steps < 1:
         raise InputError(f"max_steps={max_steps}: give a whole number, at least 1")
+    if progress is not None and not callable(progress):
+        raise InputError(f"progress is a {type(progress).__name__}: give a function of the step and chi squared")
     limits, unravel = limits_of(start, bounds)
-    mean, deviation = _prior(start, prior, limits)
+    mean, deviation = _prior(start, prior, limits.start.dtype)
     z = limits.free(limits.start)
     blank = Misfit(experiments, (), limits, mean, deviation, unravel)
-    misfit = eqx.tree_at(lambda m: m.believed, blank, tuple(jnp.isfinite(p) for p in _predictions(blank, z)))
-    traced = any(isinstance(x, Tracer) for x in jax.tree.leaves(misfit))
-    if not traced and not any(bool(b.any()) for b in misfit.believed):
-        raise InputError("every prediction fails at the start: begin with other parameters, or look at one with a verb")
-    solver, least = _solver(solver, optx, tolerance, all(unknown))
+    found = _predictions(blank, z)
+    counted = tuple(e.counted(p) for e, p in zip(experiments, found, strict=True))
+    misfit = eqx.tree_at(lambda m: m.counted, blank, counted)
+    traced = any(isinstance(x, Tracer) for x in jax.tree.leaves((misfit, z)))
+    if traced and state is not None:
+        raise InputError("a fit under jit or grad does not go on from a state: call it outside")
+    if not traced:
+        _enough(misfit, free)
+    solver, least = _solver(solver, optx, tolerance, free)
     if traced:
-        z, steps = _run(optx, solver, least, misfit, z, max_steps)
+        z, steps = _run(optx, solver, least, misfit, z, int(max_steps))
         memory = None
     else:
-        z, memory, steps = _loop(solver, least, misfit, z, state, max_steps, progress)
+        z, memory, steps = _loop(solver, least, misfit, z, state, int(max_steps), progress)
     # What the solver linearized last is not linearized again: the program of a derivative is long in the making.
     if least and memory is not None:
         value, slopes = memory.f_info.residual, memory.f_info.jac.as_matrix()
     else:
         value, slopes = _jacobian(z, misfit)
-    quantile = _quantile(confidence, misfit, all(unknown))
-    names, predictions = tuple(names_of(start)), _predictions(blank, z)
-    value, far = fitted(misfit, z, predictions, value, slopes, names, quantile, all(unknown))
-    code = jnp.where(far <= 10 * tolerance, SUCCESS, MAX_ITERATIONS).astype(jnp.int32)
-    failed = sum(jnp.sum(~b) for b in misfit.believed)
+    quantile = _quantile(confidence, misfit, free and not traced)
+    value, far = fitted(misfit, z, _predictions(blank, z), value, slopes, tuple(names_of(start)), quantile, free)
+    enough = misfit.measured > 0
+    if traced:
+        value = jax.tree.map(lambda x: guarded(enough, x) if jnp.issubdtype(x.dtype, jnp.inexact) else x, value)
+    code = jnp.where(enough & (far <= 10 * tolerance), SUCCESS, MAX_ITERATIONS).astype(jnp.int32)
+    failed = sum(jnp.sum(jnp.isfinite(e.data) & ~c) for e, c in zip(experiments, counted, strict=True))
     stats = {"steps": jnp.asarray(steps), "failed": failed, "distance": far}
     solution = Solution(value, None if memory is None else FitState(z, memory), Result(code), stats)
-    return throw_if_failed(solution, "fit") if throw else solution
+    if throw and not traced and int(code) != SUCCESS:
+        raise SolverError(
+            f"fit: after {int(steps)} steps the optimum is {float(far):.2g} standard deviations away: raise max_steps,"
+            " begin elsewhere, or give the solves of the model a smaller tolerance",
+            solution,
+        )
+    return solution
+
+
+def _number(value, name, low, high) -> float:
+    if not isinstance(value, int | float | np.generic) or not low < value < high:
+        raise InputError(f"{name}={value!r}: give a number between {low:g} and {high:g}")
+    return float(value)
+
+
+def _enough(misfit: Misfit, free: bool) -> None:
+    if int(misfit.measured) == 0:
+        raise InputError("every prediction fails at the start: begin with other parameters, or look at one with a verb")
+    if free and int(misfit.freedom) < 1:
+        raise InputError("no more data than parameters: the noise cannot be estimated, give it")
 
 
 def _optimistix():
@@ -134,23 +166,23 @@ def _jacobian(z, misfit: Misfit):
     return jacobian(z, misfit)
 
 
-def _prior(start, prior, limits: Limits):
-    mean, deviation = np.zeros(limits.start.size), np.full(limits.start.size, np.inf)
-    if prior:
-        if not isinstance(start, dict) or set(prior) - set(start):
-            raise InputError("prior names entries of start, which must be a dict that has them")
-        entries = [names_of({key: start[key]}) for key in sorted(start)]
-        place = 0
-        for key, names in zip(sorted(start), entries, strict=True):
-            if key in prior:
-                middle, width = prior[key]
-                if not np.all(np.asarray(width) > 0):
-                    raise InputError(f"prior of {key!r}: give (mean, standard deviation > 0)")
-                mean[place : place + len(names)] = np.ravel(np.broadcast_to(middle, np.shape(start[key])))
-                deviation[place : place + len(names)] = np.ravel(np.broadcast_to(width, np.shape(start[key])))
-            place += len(names)
-    cast = lambda v: jnp.asarray(v, limits.start.dtype)  # noqa: E731
-    return cast(mean), cast(deviation)
+def _prior(start, prior, dtype):
+    """Means and standard deviations of all parameters; infinite ones where there is no prior."""
+    leaves = jax.tree.leaves(start)
+    known = lambda rule: rule is None or (pair_of_numbers(rule) and bool(np.all(np.isfinite(rule[0]))))  # noqa: E731
+    rules = matched(start, prior, "prior", "(mean, standard deviation > 0)", known)
+    mean, deviation = [], []
+    for leaf, rule in zip(leaves, rules, strict=True):
+        middle, width = (0.0, np.inf) if rule is None else rule
+        try:
+            both = [np.broadcast_to(np.asarray(v, float), np.shape(leaf)).ravel() for v in (middle, width)]
+        except ValueError:
+            raise InputError(f"prior={rule} does not fit a parameter of shape {np.shape(leaf)}") from None
+        if not np.all(both[1] > 0):
+            raise InputError(f"prior={rule}: give (mean, standard deviation > 0)")
+        mean.append(both[0])
+        deviation.append(both[1])
+    return jnp.asarray(np.concatenate(mean), dtype), jnp.asarray(np.concatenate(deviation), dtype)
 
 
 def _solver(solver, optx, tolerance, free):
@@ -181,8 +213,12 @@ def _run(optx, solver, least, misfit, z, max_steps):
 def _loop(solver, least, misfit, z, state, max_steps, progress):
     """Step by step, so that it can be watched and gone on with."""
     function = summed if least else halved
-    memory = _init(function, solver, z, misfit) if state is None else state.optimizer
-    z = z if state is None else state.z
+    if state is None:
+        memory = _init(function, solver, z, misfit)
+    elif not isinstance(state, FitState) or state.z.shape != z.shape:
+        raise InputError("state is not that of a fit of these parameters: give solution.state of an earlier call")
+    else:
+        z, memory = state.z, state.optimizer
     steps = 0
     while steps < max_steps:
         z, memory, ended = _step(function, solver, z, misfit, memory)
@@ -191,6 +227,7 @@ def _loop(solver, least, misfit, z, state, max_steps, progress):
             progress(steps, float(_chi_squared(z, misfit)))
         if bool(ended):
             break
+    z, *_ = solver.postprocess(function, z, None, misfit, {}, memory, frozenset(), None)
     return z, memory, steps
 
 
@@ -212,15 +249,9 @@ def _step(function, solver, z, misfit, memory):
     return z, memory, ended
 
 
-def _quantile(confidence, misfit, free):
+def _quantile(confidence, misfit, students):
     """Of the normal distribution; of Student's where the noise is estimated."""
     from scipy import stats
 
     upper = 0.5 * (1 + confidence)
-    data = [e.data for e in misfit.experiments]
-    if not free or any(isinstance(d, Tracer) for d in data):
-        return float(stats.norm.ppf(upper))
-    number = sum(int(np.isfinite(np.asarray(d)).sum()) for d in data) - misfit.limits.start.size
-    if number < 1:
-        raise InputError("as many parameters as data: the noise cannot be estimated, give it")
-    return float(stats.t.ppf(upper, number))
+    return float(stats.t.ppf(upper, int(misfit.freedom)) if students else stats.norm.ppf(upper))

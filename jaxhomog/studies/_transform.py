@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import equinox as eqx
@@ -14,9 +15,12 @@ from jaxtyping import Array, Float
 
 from ..results import InputError
 
+# A parameter nearer to its bound than this share of its range (a positive one: of its start) lies at it.
+_AT = 1e-6
+
 
 class Limits(eqx.Module):
-    """x(z) of a vector of parameters, one rule per entry, monotonic.
+    """x(z) of a vector of parameters, one rule per entry, monotonic; z has no unit.
 
         free      x = x0 + s z,   s = |x0| (1 where x0 = 0)
         positive  x = exp(z)
@@ -53,35 +57,50 @@ class Limits(eqx.Module):
         """dx/dz, positive."""
         return jax.jvp(self.parameters, (z,), (jnp.ones_like(z),))[1]
 
+    def at_bound(self, z: Float[Array, " p"]) -> Array:
+        """Which parameters lie at a bound: the data would have them beyond."""
+        share = jax.nn.sigmoid(z)
+        low = self.positive & (self.parameters(z) < _AT * jnp.abs(self.start))
+        return low | (self.bounded & ((share < _AT) | (share > 1 - _AT)))
 
-def limits_of(start: Any, bounds: Any) -> tuple[Limits, Any]:
+
+class Unravel(eqx.Module):
+    """From a vector to the user's pytree, in the precision of its own numbers."""
+
+    function: Any = eqx.field(static=True)
+    dtype: Any = eqx.field(static=True)
+
+    def __call__(self, x: Float[Array, " p"]) -> Any:
+        return self.function(x.astype(self.dtype))
+
+
+def limits_of(start: Any, bounds: Any) -> tuple[Limits, Unravel]:
     """The rules of a pytree of parameters, and the function that makes the pytree of a vector.
+
+    The vector has JAX's default precision: the optimizers mix it into theirs.
 
     Args:
         start: parameters.
-        bounds: None, or for every entry of a dict (or of a list) None, "positive" or (lower, upper).
+        bounds: None, or for every entry of `start` None, "positive" or (lower, upper); entries of a dict may be absent.
 
     Raises:
-        InputError: limits that do not fit the parameters, or a start outside of them.
+        InputError: parameters that are no floating-point numbers, limits that do not fit, a start outside of them.
     """
+    leaves = jax.tree.leaves(start)
+    if not leaves or not all(_floating(leaf) for leaf in leaves):
+        raise InputError("start has no parameter, or one that is no floating-point number: write 1.0 instead of 1")
     x, unravel = ravel_pytree(jax.tree.map(jnp.asarray, start))
-    if x.size == 0:
-        raise InputError("start has no parameters: give a pytree of floating-point numbers")
-    if not all(jnp.issubdtype(jnp.result_type(leaf), jnp.floating) for leaf in jax.tree.leaves(start)):
-        raise InputError("start has a parameter that is no floating-point number: write 1.0 instead of 1")
-    each = _matched(start, bounds)
+    unravel = Unravel(unravel, x.dtype)
+    x = x.astype(jnp.asarray(0.0).dtype)
+    each = matched(start, bounds, "bounds", "None, 'positive' or (lower, upper)", _is_rule)
     lower, upper, positive, bounded = [], [], [], []
-    for leaf, rule in zip(jax.tree.leaves(start), each, strict=True):
+    for leaf, rule in zip(leaves, each, strict=True):
         n = int(np.size(leaf))
-        low, high = -np.inf, np.inf
-        if rule is not None and not isinstance(rule, str):
-            low, high = (float(v) for v in rule)
-            if not low < high:
-                raise InputError(f"bounds={rule}: give (lower, upper) with lower < upper")
+        low, high = (-np.inf, np.inf) if rule is None or isinstance(rule, str) else map(float, rule)
         lower += [low] * n
         upper += [high] * n
-        positive += [rule == "positive"] * n
-        bounded += [np.isfinite(low)] * n
+        positive += [isinstance(rule, str)] * n
+        bounded += [isinstance(rule, tuple)] * n
     cast = lambda v: jnp.asarray(v, x.dtype)  # noqa: E731
     limits = Limits(x, cast(lower), cast(upper), jnp.asarray(positive), jnp.asarray(bounded))
     if not isinstance(x, Tracer):
@@ -93,26 +112,50 @@ def limits_of(start: Any, bounds: Any) -> tuple[Limits, Any]:
     return limits, unravel
 
 
-def _matched(start, bounds) -> list:
-    """One rule per leaf."""
-    rule = lambda b: b is None or isinstance(b, str | tuple)  # noqa: E731
-    if bounds is None:
-        return [None] * len(jax.tree.leaves(start))
-    if isinstance(bounds, dict) and isinstance(start, dict):
-        foreign = sorted(set(bounds) - set(start))
+def _floating(leaf) -> bool:
+    return (hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.floating)) or type(leaf) is float
+
+
+def _is_rule(rule) -> bool:
+    """None, "positive", or two finite numbers in order."""
+    if rule is None or isinstance(rule, str):
+        return rule is None or rule == "positive"
+    return pair_of_numbers(rule) and bool(np.isfinite(rule).all()) and rule[0] < rule[1]
+
+
+def pair_of_numbers(rule) -> bool:
+    """Whether this is a tuple of two numbers (or arrays of numbers)."""
+    numbers = (int, float, np.ndarray, np.generic)
+    return isinstance(rule, tuple) and len(rule) == 2 and all(isinstance(v, numbers) for v in rule)
+
+
+def matched(start: Any, rules: Any, what: str, choice: str, known: Callable[[Any], bool]) -> list:
+    """One rule per leaf of `start`, from a rule for all or a container like `start`, dicts with some of its entries.
+
+    Raises:
+        InputError: a rule that is not `known`, or a container of another shape.
+    """
+    children = jax.tree_util.tree_flatten_with_path(start, is_leaf=lambda x: x is not start)[0]
+    if len(children) == 1 and children[0][0] == ():  # a leaf
+        if not known(rules):
+            raise InputError(f"{what}={rules!r} is unknown: give {choice}, finite and in order")
+        return [rules]
+    if rules is None or isinstance(rules, str):
+        return [r for _, child in children for r in matched(child, rules, what, choice, known)]
+    if isinstance(start, Mapping) and isinstance(rules, Mapping):
+        foreign = [key for key in rules if key not in start]
         if foreign:
-            raise InputError(f"bounds name {foreign[0]!r}, which start does not have: it has {', '.join(start)}")
-        bounds = {key: bounds.get(key) for key in start}
-    try:
-        spread = jax.tree.map(lambda b, sub: [b] * len(jax.tree.leaves(sub)), bounds, start, is_leaf=rule)
-    except ValueError:
-        raise InputError("bounds do not have the structure of start: give one rule per entry of start") from None
-    found = jax.tree.leaves(spread, is_leaf=rule)
-    for b in found:
-        known = b is None or b == "positive" or (isinstance(b, tuple) and len(b) == 2)
-        if not known:
-            raise InputError(f"bounds={b!r} is unknown: give None, 'positive' or (lower, upper)")
-    return found
+            raise InputError(
+                f"{what} name {foreign[0]!r}, which start does not have: it has {', '.join(map(str, start))}"
+            )
+        parts = [rules.get(path[0].key) for path, _ in children]
+    elif isinstance(rules, list | tuple) and len(rules) == len(children):
+        parts = list(rules)
+    else:
+        raise InputError(f"{what}={rules!r} does not have the structure of start: give {choice} per entry of start")
+    return [
+        r for (_, child), part in zip(children, parts, strict=True) for r in matched(child, part, what, choice, known)
+    ]
 
 
 def names_of(tree: Any) -> list[str]:

@@ -1,5 +1,7 @@
 """`fit`: straight lines against their normal equations, limits, priors, failures, restarts, bad input."""
 
+from collections import OrderedDict
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -105,15 +107,21 @@ def test_a_lane_that_fails_is_left_out_and_poisons_nothing():
     best = np.linalg.lstsq(DESIGN[use], Y[use], rcond=None)[0]
     np.testing.assert_allclose([s.value.parameters["a"], s.value.parameters["b"]], best, rtol=1e-5)
     assert int(s.stats["failed"]) == 2 and np.isnan(s.value.predictions[0][-2:]).all()
+    for solver in (optx.BFGS(rtol=1e-10, atol=1e-10), optax.adam(0.05)):
+        other = fit(Experiment(model, data, 0.05, inputs=X), {"a": 1.0, "b": 1.0}, solver=solver, max_steps=2000)
+        np.testing.assert_allclose([other.value.parameters["a"], other.value.parameters["b"]], best, rtol=1e-3)
     with pytest.raises(jh.InputError, match="every prediction fails"):
         fit(Experiment(lambda p: p["a"] * jnp.full(2, jnp.nan), [1.0, 2.0], 1.0), {"a": 1.0})
 
 
-def test_a_step_into_failure_is_taken_back():
+@pytest.mark.parametrize(
+    "solver", [None, optx.NelderMead(1e-8, 1e-8), optx.BFGS(1e-10, 1e-10)], ids=["LM", "NM", "BFGS"]
+)
+def test_a_step_into_failure_is_taken_back(solver):
     """sqrt(a) has no value below zero, where the first full step of a line through (4, 2) leads."""
     model = lambda p: jnp.where(p["a"] > 0, jnp.sqrt(p["a"]), jnp.nan) * jnp.ones(2)  # noqa: E731
-    v = fit(Experiment(model, [0.1, 0.1], 0.01), {"a": 4.0}, tolerance=1e-3).value
-    assert float(v.parameters["a"]) == pytest.approx(0.01, rel=1e-4)
+    v = fit(Experiment(model, [0.1, 0.1], 0.01), {"a": 4.0}, solver=solver, tolerance=1e-3).value
+    assert float(v.parameters["a"]) == pytest.approx(0.01, rel=1e-3)
 
 
 def test_several_kinds_of_tests_and_going_on():
@@ -129,8 +137,102 @@ def test_several_kinds_of_tests_and_going_on():
     rest = fit(both, start, state=part.state)
     assert int(part.stats["steps"]) + int(rest.stats["steps"]) == int(whole.stats["steps"])
     assert rest.value.parameters == whole.value.parameters
-    with pytest.raises(jh.SolverError, match="fit: max_iterations"):
+    with pytest.raises(jh.SolverError, match="after 2 steps the optimum is"):
         fit(both, start, max_steps=2)
+
+
+UNITS = {
+    "a modulus in Pa and a ratio": (lambda p: p["E"] * 0.01 * (1 + jnp.arange(4) * p["nu"]), 2e11, 0.3, 1e7),
+    "a product": (lambda p: p["E"] * jnp.exp(-jnp.arange(4) * p["nu"]), 1e-7, 1e3, 1e-10),
+}
+
+
+@pytest.mark.parametrize("model, first, second, noise", UNITS.values(), ids=UNITS.keys())
+def test_units_decide_nothing(model, first, second, noise):
+    """The same test in units that make both parameters one: same residuals, relative intervals and verdict."""
+    truth = {"E": first, "nu": second}
+    if second > 1:  # a rate per second beside a stress in TPa: time counts in milliseconds
+        model_of = lambda p: p["E"] * jnp.exp(-jnp.arange(4) * p["nu"] * 1e-3)  # noqa: E731
+    else:
+        model_of = model
+    data = model_of(truth) + noise * np.array([0.3, -0.5, 0.8, -0.1])
+    raw = fit(Experiment(model_of, data, noise), {k: 0.7 * v for k, v in truth.items()}, tolerance=1e-6).value
+    scaled = Experiment(
+        lambda p: model_of({k: v * truth[k] for k, v in p.items()}) / first, data / first, noise / first
+    )
+    ones = fit(scaled, {"E": 0.7, "nu": 0.7}, tolerance=1e-6).value
+    for k, v in truth.items():
+        for ours, theirs in ((raw.parameters, ones.parameters), (raw.lower, ones.lower), (raw.upper, ones.upper)):
+            assert float(ours[k]) / v == pytest.approx(float(theirs[k]), rel=1e-6)
+    size = np.array([first, second])
+    np.testing.assert_allclose(raw.covariance / np.outer(size, size), ones.covariance, rtol=1e-5)
+    assert raw.identifiability.identified and "do not see" not in str(raw)
+
+
+def test_sensitivities_that_differ_by_decades():
+    """Two separate measurements, one ten million times as exact: both are fitted. A tight prior fixes a parameter."""
+    both = [Experiment(lambda p: p["a"], 2.0, 1e-7), Experiment(lambda p: p["b"], 5.0, 1.0)]
+    v = fit(both, {"a": 1.0, "b": 1.0}).value
+    assert float(v.parameters["b"]) == pytest.approx(5.0, abs=0.02) and np.isfinite(v.upper["b"])
+    fixed = fit(Experiment(line, Y, 0.05), {"a": 1.0, "b": 1.0}, prior={"a": (1.4, 1e-7)}, tolerance=1e-5).value
+    assert float(fixed.parameters["b"]) == pytest.approx(X @ (Y - 1.4) / (X @ X), rel=1e-5)
+    assert float(fixed.covariance[1, 1]) == pytest.approx(0.05**2 / (X @ X), rel=1e-5)
+
+
+def test_containers_keep_their_order():
+    """An ordered dict, a tuple and a nested dict: rules reach the parameters that they name."""
+    model = lambda p: jnp.stack([p["z"], p["a"]])  # noqa: E731
+    start = OrderedDict(z=5.0, a=1.0)
+    v = fit(Experiment(model, [5.0, 1.0], 10.0), start, prior={"a": (1.0, 1e-3)}, bounds={"a": "positive"}).value
+    assert v.identifiability.names == ("z", "a")
+    np.testing.assert_allclose(np.diagonal(v.covariance), [100, 1e-6], rtol=1e-6)
+    pair = fit(Experiment(jnp.stack, [0.5, 2.0], 0.1), (1.0, 1.0), bounds=("positive", (0.0, 3.0))).value
+    assert float(pair.lower[0]) > 0 and float(pair.upper[1]) < 3
+    nested = {"m": {"E": 1.0, "n": 1.0}}
+    deep = Experiment(lambda p: jnp.stack([p["m"]["E"], p["m"]["n"]]), [1.0, 1.0], 1.0)
+    v = fit(deep, nested, prior={"m": {"n": (1.0, 1.0)}}).value
+    np.testing.assert_allclose(np.diagonal(v.covariance), [1.0, 0.5], rtol=1e-6)
+
+
+def test_degrees_of_freedom_count_what_is_used():
+    """Three of eight lanes work: Student's quantile has one degree of freedom."""
+    model = lambda p, x: jnp.where(x > 0.3, jnp.nan, p["a"] + p["b"] * x)  # noqa: E731
+    v = fit(Experiment(model, Y, inputs=X), {"a": 1.0, "b": 1.0}, tolerance=1e-4).value
+    design = DESIGN[:3]
+    best, left, *_ = np.linalg.lstsq(design, Y[:3], rcond=None)
+    deviation = np.sqrt(left[0] * np.linalg.inv(design.T @ design)[0, 0])
+    assert float(v.upper["a"] - best[0]) == pytest.approx(stats.t.ppf(0.975, 1) * deviation, rel=1e-4)
+
+
+def test_exact_data_and_an_unknown_noise():
+    s = fit(Experiment(line, 1.5 - 0.7 * X), {"a": 1.0, "b": 1.0})
+    assert float(s.value.parameters["b"]) == pytest.approx(-0.7, abs=1e-6) and float(s.value.noise) < 1e-7
+
+
+def test_a_parameter_at_its_bound_is_held_there():
+    """The data want 3, the bound is 2: it ends there, says so, and the other has the interval of a fit without it."""
+    model = lambda p: jnp.concatenate([p["a"] * np.ones(3), p["b"] * np.ones(2)])  # noqa: E731
+    s = fit(Experiment(model, [3.0, 3.0, 3.0, 1.0, 1.2], 0.1), {"a": 1.0, "b": 0.5}, bounds={"a": (0.0, 2.0)})
+    v = s.value
+    assert float(v.parameters["a"]) == pytest.approx(2.0, abs=1e-5) and bool(v.at_bound["a"])
+    assert float(v.parameters["b"]) == pytest.approx(1.1, abs=1e-3) and not bool(v.at_bound["b"])
+    assert float(v.covariance[1, 1]) == pytest.approx(0.005, rel=1e-6) and float(v.covariance[0, 0]) == 0
+    assert "a = 2, at its bound" in str(v) and "do not see" not in str(v)
+    assert np.isfinite(v.sample(jax.random.key(0), 3)["b"]).all()
+
+
+def test_single_precision_and_mixed():
+    for start in (np.float32(1.0), 1.0):
+        v = fit(Experiment(line, Y.astype(np.float32), np.float32(0.05)), {"a": start, "b": start}).value
+        assert float(v.parameters["b"]) == pytest.approx(by_hand(0.05)[0][1], abs=1e-3)
+
+
+def test_a_fit_without_any_prediction_fails_under_jit():
+    """Its lane is NaN with a code; the others of a batch are what they are alone."""
+    one = lambda d: fit(Experiment(lambda p: jnp.where(d[0] > 0, p["a"], jnp.nan) * jnp.ones(2), d, 0.1), {"a": 1.0})  # noqa: E731
+    s = jax.jit(jax.vmap(one))(jnp.asarray([[2.0, 2.2], [-1.0, 0.0]]))
+    assert s.result.code[0] == 0 and s.result.code[1] != 0
+    assert float(s.value.parameters["a"][0]) == pytest.approx(2.1, abs=1e-3) and np.isnan(s.value.parameters["a"][1])
 
 
 def test_a_batch_of_fits():
@@ -153,12 +255,29 @@ def test_bad_input_says_what_to_do(unchecked):
         (lambda: fit([line], start), "an experiment is a function"),
         (lambda: fit([e, Experiment(line, Y)], start), "some experiments have a noise"),
         (lambda: fit(e, {"a": 1, "b": 1.0}), "no floating-point number"),
-        (lambda: fit(e, {}), "no parameters"),
+        (lambda: fit(e, {}), "start has no parameter"),
+        (lambda: fit(e, {"a": "x", "b": 1.0}), "no floating-point number"),
         (lambda: fit(e, start, bounds={"c": "positive"}), "bounds name 'c'"),
         (lambda: fit(e, start, bounds={"a": "negative"}), "'negative' is unknown"),
-        (lambda: fit(e, start, bounds={"a": (2.0, 1.0)}), "lower < upper"),
+        (lambda: fit(e, start, bounds={"a": (2.0, 1.0)}), "finite and in order"),
         (lambda: fit(e, {"a": -1.0, "b": 1.0}, bounds={"a": "positive"}), "start has -1.0 for a"),
-        (lambda: fit(e, start, prior={"c": (0.0, 1.0)}), "prior names entries"),
+        (lambda: fit(e, start, prior={"c": (0.0, 1.0)}), "prior name 'c'"),
+        (lambda: fit(e, start, prior={"a": 1.0}), "prior=1.0 is unknown"),
+        (lambda: fit(e, start, prior={"a": (np.ones(3), 1.0)}), "does not fit a parameter"),
+        (lambda: fit(Experiment(line, Y), start, prior={"a": (0.0, 1.0)}), "a prior is weighed against the noise"),
+        (lambda: fit(e, start, bounds={"a": (-np.inf, 1.2)}), "finite and in order"),
+        (lambda: fit(e, start, bounds={"a": (0.0, None)}), "finite and in order"),
+        (lambda: fit(e, start, tolerance=-1), "tolerance=-1"),
+        (lambda: fit(e, start, confidence="a"), "confidence='a'"),
+        (lambda: fit(e, start, progress=3), "progress is a int"),
+        (lambda: fit(e, start, state=3), "state is not that of a fit"),
+        (lambda: fit(None, start), "there are no experiments"),
+        (lambda: Experiment(line, "abc"), "data are no numbers"),
+        (lambda: Experiment(line, Y + 1j), "data are no numbers"),
+        (lambda: Experiment(line, [1.0, np.inf]), "data are infinite"),
+        (lambda: Experiment(line, Y, np.full((8, 1), 0.05)), "does not fit data"),
+        (lambda: Experiment(line, Y, 0.05, inputs=np.ones(3)), "inputs have lengths"),
+        (lambda: fit(Experiment(lambda p: {"x": p["a"]}, Y, 0.05), start), "returns a dict"),
         (lambda: fit(e, start, prior={"a": (0.0, 0.0)}), "standard deviation > 0"),
         (lambda: fit(e, start, confidence=95), "between 0 and 1"),
         (lambda: fit(e, start, solver="newton"), "solver is a str"),

@@ -27,14 +27,14 @@ def test_voigt_alone_sees_one_combination():
     assert not found.identified and list(np.asarray(found.seen)) == [True, False]
     assert "the data see 0.7 k1 + 0.3 k2 = 1.9 +- 0.01" in str(found)
     assert "do not see 0.7 k2 - 0.3 k1" in str(found) and "not identified: k1, k2" in str(found)
-    assert np.isinf(np.diag(found.covariance())).all()
+    assert np.isinf(np.diag(found.covariance)).all()
 
 
 def test_reuss_sees_the_rest():
     """The eigenvalues as the reference values give them; the covariance is the inverse."""
     found = identifiability([Experiment(voigt, 1.9, 0.01), Experiment(reuss, 1.3, 0.01)], TRUTH)
     np.testing.assert_allclose(found.eigenvalues, [18821.70, 570.841], rtol=1e-6)
-    np.testing.assert_allclose(found.covariance() @ found.fisher, np.eye(2), atol=1e-10)
+    np.testing.assert_allclose(found.covariance @ found.fisher, np.eye(2), atol=1e-10)
     assert found.identified and "do not see" not in str(found)
 
 

@@ -1,6 +1,12 @@
-"""Images to phases: cropping, coarsening, thresholds, generators, shapes, percolation."""
+"""Images to phases: cropping, coarsening, thresholds, generators, shapes, percolation, descriptors."""
 
 from . import shapes as shapes
+from ._correlation import correlation_length as correlation_length
+from ._correlation import radial_average as radial_average
+from ._correlation import specific_surface as specific_surface
+from ._correlation import two_point_correlation as two_point_correlation
+from ._gaussian import gaussian_field as gaussian_field
+from ._gaussian import thresholded as thresholded
 from ._generators import checkerboard as checkerboard
 from ._generators import laminate as laminate
 from ._generators import overlapping_spheres as overlapping_spheres
@@ -12,6 +18,13 @@ from ._image import coarsen_index as coarsen_index
 from ._image import crop as crop
 from ._image import crop_slices as crop_slices
 from ._image import threshold as threshold
+from ._integral_range import RANGE_DISAGREE as RANGE_DISAGREE
+from ._integral_range import RANGE_FEW_WINDOWS as RANGE_FEW_WINDOWS
+from ._integral_range import RANGE_NO_DECAY as RANGE_NO_DECAY
+from ._integral_range import RANGE_UNIFORM as RANGE_UNIFORM
+from ._integral_range import IntegralRange as IntegralRange
+from ._integral_range import integral_range as integral_range
+from ._integral_range import window_variance as window_variance
 from ._percolation import Percolation as Percolation
 from ._percolation import percolation as percolation
 from ._volume_fraction import enclosing_voxels as enclosing_voxels

@@ -38,3 +38,9 @@ from ._reasons import EQUILIBRIUM as EQUILIBRIUM
 from ._reasons import NOT_FINITE as NOT_FINITE
 from ._reasons import reason_code as reason_code
 from ._reasons import reason_text as reason_text
+from ._regime import REGIME_NONE as REGIME_NONE
+from ._regime import REGIME_STRONG as REGIME_STRONG
+from ._regime import REGIME_UNDECIDED as REGIME_UNDECIDED
+from ._regime import REGIME_WEAK as REGIME_WEAK
+from ._regime import Regime as Regime
+from ._regime import regime as regime

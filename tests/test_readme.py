@@ -28,6 +28,15 @@ def test_the_sweep_lies_between_series_and_parallel_connection(capsys):
     assert k11.shape == (8,) and (k11 > 1 / (f / k + 1 - f)).all() and (k11 < f * k + 1 - f).all()
 
 
+def test_the_fit_finds_the_phases(capsys):
+    """1.291 and 1.898 are what series and parallel connection of 1 and 4 give, to two thousandths (f = 0.3)."""
+    exec(next(block for block in BLOCKS if "jh.fit" in block), {})
+    printed = capsys.readouterr().out
+    for name, truth, noise in (("k1", 1.0, 0.01), ("k2", 4.0, 0.04)):
+        value, low, high = map(float, re.search(rf"{name} = ([\d.]+) in \[([\d.]+), ([\d.]+)\]", printed).groups())
+        assert low < truth < high and abs(value - truth) < noise
+
+
 def test_the_first_example_has_five_lines():
     assert len([line for line in BLOCKS[0].splitlines() if line.strip()]) == 5
 

@@ -52,7 +52,7 @@ def fit(
 
     A prediction that fails (NaN) at the start is left out and counted in `stats["failed"]`; a step that makes another
     one fail is taken back (by solvers that search: Levenberg-Marquardt, Dogleg, BFGS, Nelder-Mead). Under `jit` and
-    `vmap` the whole fit is one program, and its result has the derivative of the steps that were taken.
+    `vmap` the whole fit is one program; the derivative of its result is the implicit one of the optimum.
 
     Args:
         experiments: one or several `Experiment`s.
@@ -204,7 +204,7 @@ def _solver(solver, optx, tolerance, free):
 
 
 def _run(optx, solver, least, misfit, z, max_steps):
-    """All of it in one program, under a trace; the derivative of the result is not that of the optimum."""
+    """All of it in one program, under a trace."""
     call = optx.least_squares if least else optx.minimise
     found = call(summed if least else halved, solver, z, misfit, has_aux=True, max_steps=max_steps, throw=False)
     return found.value, found.stats["num_steps"]

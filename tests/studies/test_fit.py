@@ -239,6 +239,9 @@ def test_a_batch_of_fits():
     """`vmap` over noise: every lane is its single fit."""
     data = jnp.asarray(Y + 0.02 * RNG.standard_normal((3, 8)))
     one = lambda d: fit(Experiment(line, d, 0.05), {"a": 1.0, "b": 1.0}, throw=False).value  # noqa: E731
+    weight = np.linalg.inv(DESIGN.T @ DESIGN) @ DESIGN.T
+    slope = jax.jit(jax.grad(lambda d: one(d).parameters["b"]))(data[0])
+    np.testing.assert_allclose(slope, weight[1], atol=1e-8)
     by_closure = jax.jit(lambda x: fit(Experiment(lambda p: x * p["a"], Y, 0.05), {"a": 1.0}).value.parameters["a"])
     assert float(by_closure(X)) == pytest.approx(X @ Y / (X @ X), rel=1e-6)
     lanes = jax.jit(jax.vmap(lambda d: (one(d).parameters, one(d).lower)))(data)

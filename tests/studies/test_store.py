@@ -74,7 +74,7 @@ def test_the_store_holds_everything(whole):
 
 
 def test_xarray_opens_it(whole):
-    xarray = pytest.importorskip("xarray", reason="xarray is not installed: pip install 'jaxhomog[studies]'")
+    xarray = pytest.importorskip("xarray", reason="xarray is not installed: pip install xarray")
     path, solution = whole
     data = xarray.open_zarr(path, consolidated=False)
     assert data.sizes["lane"] == 7 and data["value.effective"].dims[0] == "lane"

@@ -243,8 +243,11 @@ def drive(
     if not isinstance(space.element, ModalElement):
         raise InputError(f"element={element!r} is for linear laws: use 'q1bar', 'q1' or 'q1r'")
     cuts = _whole(max_cuts, "max_cuts", 0, _MOST_CUTS)
+    newton = _newton(law, path, tolerance, max_newton, max_iterations)
+    if compact and newton.tolerance < 1e-7:
+        raise InputError(f"compact=True keeps less than tolerance={tolerance} asks for: leave it out, or ask for 1e-7")
     options = PathOptions(
-        newton=_newton(law, path, tolerance, max_newton, max_iterations),
+        newton=newton,
         cuts=cuts,
         segment=segment_length(number + cuts, None if segment is None else _whole(segment, "segment", 1)),
         tangent=bool(tangent),

@@ -296,6 +296,7 @@ BAD = {
     "element": (lambda: go(jh.LoadPath(np.zeros((1, 3))), element="fourier"), "linear laws"),
     "tolerance": (lambda: go(jh.LoadPath(np.zeros((1, 3))), tolerance=1e-15), "out of reach"),
     "fields": (lambda: go(jh.LoadPath(np.zeros((1, 3))), fields=(4,)), "rows 0 to 0"),
+    "compact": (lambda: go(jh.LoadPath(np.zeros((1, 3))), tolerance=1e-9, compact=True), "compact=True keeps less"),
     "cuts": (lambda: go(jh.LoadPath(np.zeros((1, 3))), max_cuts=-1), "max_cuts"),
     "many cuts": (lambda: go(jh.LoadPath(np.zeros((1, 3))), max_cuts=10**9), "max_cuts=1000000000: .* to 100000"),
     "newton": (lambda: go(jh.LoadPath(np.zeros((1, 3))), max_newton=np.inf), "max_newton=inf: give a whole number"),

@@ -11,6 +11,7 @@ from .api import apply as apply
 from .api import certify as certify
 from .api import describe as describe
 from .api import drive as drive
+from .api import duality as duality
 from .api import effective_compliance as effective_compliance
 from .api import effective_expansion as effective_expansion
 from .api import grid_convergence as grid_convergence

@@ -11,6 +11,8 @@ from ._describe_driven import message_keys as message_keys
 from ._drive import Driven as Driven
 from ._drive import DrivenFields as DrivenFields
 from ._drive import drive as drive
+from ._duality import Duality as Duality
+from ._duality import duality as duality
 from ._expansion import Expansion as Expansion
 from ._expansion import effective_expansion as effective_expansion
 from ._grid_convergence import GridConvergence as GridConvergence

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -13,11 +12,11 @@ from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
 from ..fields import ELEMENTS, Grid
-from ..materials import AbstractLaw, LinearConduction
-from ..messages import mandel_pairs, symmetric_matrix
+from ..materials import AbstractLaw, dual_conductivity
 from ..results import InputError, Result, Solution, throw_if_failed, worst_of
 from ..validity import convergence_text, extrapolate
 from ._checks import check_problem, law_dtype
+from ._duality import algebraic_error, conductor
 from ._homogenize import homogenize
 
 
@@ -229,30 +228,10 @@ def _solve(name: str, grid: Grid, law: AbstractLaw, options, tensors: bool):
     """Tensor, a bound of its algebraic error, and the solution; `tensors`: as a conductor of tensors."""
     if name != "dual":
         # One program then serves the scheme and the dual.
-        law = _conductor(law, grid.shape, False) if tensors and name in ("q1", "q1r") else law
+        law = conductor(law, grid.shape, False) if tensors and name in ("q1", "q1r") else law
         s = homogenize(grid, law, element=name, throw=False, **options)
-        return s.value.effective, _algebraic(s), s
-    s = homogenize(grid, _conductor(law, grid.shape, True), element="q1", throw=False, **options)
-    tensor = _turned(s.value.effective)
+        return s.value.effective, algebraic_error(s), s
+    s = homogenize(grid, conductor(law, grid.shape, True), element="q1", throw=False, **options)
+    tensor = dual_conductivity(s.value.effective)
     # d(K^-1) = K^-1 dK K^-1
-    return tensor, _algebraic(s) * jnp.sum(jax.lax.stop_gradient(tensor) ** 2), s
-
-
-def _algebraic(s: Solution) -> Array:
-    scale = jnp.sqrt(jnp.sum(s.value.bounds.voigt**2))
-    return jax.lax.stop_gradient(s.stats["error_bound"] * scale)
-
-
-@eqx.filter_jit
-def _conductor(law: AbstractLaw, shape: tuple[int, ...], dual: bool) -> LinearConduction:
-    """The conductor as tensors K in two dimensions, or that of its stream function, R K^-1 R^T."""
-    k: Any = law.response(shape, law_dtype(law))
-    k = k.k[..., None, None] * jnp.eye(2, dtype=k.k.dtype) if k.k.ndim == 2 else symmetric_matrix(k.k, mandel_pairs(2))
-    return LinearConduction.tensor(_turned(k) if dual else k)
-
-
-@jax.jit
-def _turned(k: Float[Array, "*b 2 2"]) -> Float[Array, "*b 2 2"]:
-    """R K^-1 R^T, which in two dimensions is K / det K."""
-    determinant = k[..., 0, 0] * k[..., 1, 1] - k[..., 0, 1] * k[..., 1, 0]
-    return k / determinant[..., None, None]
+    return tensor, algebraic_error(s) * jnp.sum(jax.lax.stop_gradient(tensor) ** 2), s

@@ -11,6 +11,8 @@ from ._crystal import CrystalPlasticity as CrystalPlasticity
 from ._damage import ExponentialSoftening as ExponentialSoftening
 from ._damage import IsotropicDamage as IsotropicDamage
 from ._damage import LinearSoftening as LinearSoftening
+from ._duality import dual_conductivity as dual_conductivity
+from ._duality import interchanged as interchanged
 from ._finite_j2 import FiniteJ2Plasticity as FiniteJ2Plasticity
 from ._gsm import StandardMaterial as StandardMaterial
 from ._hardening import AbstractHardening as AbstractHardening

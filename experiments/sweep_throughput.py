@@ -9,8 +9,9 @@ others use a part shows less.
 
 Targets: sweep at least 1.8 times the throughput of the loop on two cores, every lane within 1e-9 of its single solve.
 
-Measured on an idle machine of two cores, 300 and 64 lanes: 16^3 2.1 times the loop's throughput, 32^3 1.7 times (missed
-by 0.1; 2.0 times where the process has two devices, which slow the loop down). No lane differs from its single solve.
+Measured on an idle machine of two cores, 1000 and 256 lanes: 16^3 2.00 times the loop's throughput, 32^3 1.95 times.
+With other jobs beside it 32^3 falls to 1.7: the loop then loses less, because it keeps one core only. No lane differs
+from its single solve.
 
 What was tried (CPU milliseconds a lane on two cores that others used too; 16^3, 32^3): the loop 21, 143 to 161; `vmap`
 28 to 36, 208, because lanes go through the caches together, and XLA keeps one core; `lax.map` in one program on one

@@ -57,6 +57,7 @@ from .results import SolverError as SolverError
 from .studies import Criteria as Criteria
 from .studies import DensityField as DensityField
 from .studies import Experiment as Experiment
+from .studies import apparent_properties as apparent_properties
 from .studies import density_filter as density_filter
 from .studies import design as design
 from .studies import fit as fit
@@ -65,6 +66,7 @@ from .studies import load_sweep as load_sweep
 from .studies import product as product
 from .studies import projected as projected
 from .studies import ramp as ramp
+from .studies import rve_size as rve_size
 from .studies import simp as simp
 from .studies import sweep as sweep
 from .tensors import Rotation as Rotation

@@ -1,5 +1,8 @@
 """Many questions to one pure function: sweeps and their stores, calibration, identifiability, inverse design."""
 
+from ._apparent import Apparent as Apparent
+from ._apparent import apparent_properties as apparent_properties
+from ._apparent import isotropic_properties as isotropic_properties
 from ._criteria import Criteria as Criteria
 from ._density import DensityField as DensityField
 from ._density import density_filter as density_filter
@@ -17,6 +20,8 @@ from ._product import product as product
 from ._run import DesignState as DesignState
 from ._run import DesignStep as DesignStep
 from ._run import History as History
+from ._rve_size import RVESizes as RVESizes
+from ._rve_size import rve_size as rve_size
 from ._store import StoredSweep as StoredSweep
 from ._store import load_sweep as load_sweep
 from ._sweep import sweep as sweep

@@ -24,7 +24,7 @@ Effective properties of voxel images, with evidence.
   jaxhomog drive problem.toml
       stress, energy and dissipation of a cell that yields, along a load path
   jaxhomog sweep sweep.toml
-      effective properties of many images, or with many moduli
+      effective properties, or load paths, of many images, with many moduli
   jaxhomog homogenize --help
       all options, with examples"""
 
@@ -96,10 +96,12 @@ Where a step finds no equilibrium, the rows before it are written and the exit c
 
 _SWEEP = """\
 Effective stiffness or conductivity of many cells: every image with every combination of the parameters that vary.
+With [load], as in a file of drive, every lane is a load path: its curves of stress, energy and dissipation.
 
 The folder holds store (a Zarr group with every lane, see jaxhomog.load_sweep), table.csv (a row per lane),
-summary.json, and distribution.png and .svg where matplotlib is installed. Every lane is in the store as soon as it is
-solved: after Ctrl-C, a full disk or a crash, --resume goes on with the rest. Needs pip install 'jaxhomog[studies]'.
+summary.json, and distribution.png and .svg (of paths: curves.png and .svg too) where matplotlib is installed. Every
+lane is in the store as soon as it is solved: after Ctrl-C, a full disk or a crash, --resume goes on with the rest.
+Needs pip install 'jaxhomog[studies]'.
 
       [cell]                        # one image for all lanes, or images below
       voxel_size = 0.5              # and all that homogenize takes
@@ -124,7 +126,12 @@ solved: after Ctrl-C, a full disk or a crash, --resume goes on with the rest. Ne
       young = [5, 10, 20]           # a list
       poisson = { from = 0.1, to = 0.3, steps = 3 }
       [sweep.phases.0]
-      young = { low = 0.5, high = 1.5 }"""
+      young = { low = 0.5, high = 1.5 }
+      [sweep.phases.0.hardening]    # with [load]: and kinematic; what [phases.0.hardening] has
+      yield_stress = [0.4, 0.5]
+      [sweep.load]                  # with [load]
+      amplitude = [0.5, 1.0]        # a factor on all that is prescribed
+      strain_11 = [0.01, 0.02]      # the end of a component's straight line (load.steps); stress_12, F_12, .."""
 
 _END = """\
 Exit codes: 0 done, 2 bad input (one line says what and the remedy), 3 not converged, 130 interrupted.
@@ -190,7 +197,7 @@ def parser() -> argparse.ArgumentParser:
     _output_options(path).add_argument("--no-plot", action="store_true", help="draw no curve")
     many = verbs.add_parser("sweep", help="many images or parameters", description=_SWEEP, epilog=_END)
     many.add_argument("image", metavar="sweep.toml", help="a problem file with [sweep]")
-    _solve_options(many, "q1 (default), q1r, fourier, or fv (conduction)", "relative error left in the tensor")
+    _solve_options(many, "q1 (default), q1r, fourier, or fv (conduction); of paths as for drive", "relative error left")
     out = _output_options(many)
     out.add_argument("--resume", action="store_true", help="go on with the folder's store; start it if there is none")
     out.add_argument("--no-plot", action="store_true", help="draw no distribution")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from ._curve import curve_csv, curve_table
 from ._output import check_output, output_folder
 from ._phases import chosen_physics
 from ._problem import Problem
-from ._progress import Progress
+from ._progress import Progress, warned
 from ._run import NotConverged
 from ._screen import show
 
@@ -71,25 +70,20 @@ def run_drive(options: argparse.Namespace, problem: Problem, progress: Progress,
     return 0
 
 
+def drive_settings(problem: Problem) -> dict[str, Any]:
+    """Of the verb; what is not given is its own choice."""
+    settings = {
+        "boundary": problem.boundary if isinstance(problem.boundary, str) else tuple(problem.boundary),
+        "element": problem.element,
+        "tolerance": problem.tolerance,
+        "max_iterations": problem.max_iterations,
+        "max_newton": problem.max_newton,
+        "max_cuts": problem.max_cuts,
+    }
+    return {key: value for key, value in settings.items() if value is not None}
+
+
 def _solve(cell: Cell, path: LoadPath, problem: Problem, progress: Progress) -> Solution:
     """The verb with the settings of the problem; its warnings become ours."""
-    settings: dict[str, Any] = {"max_newton": problem.max_newton, "max_cuts": problem.max_cuts}
-    settings = {key: value for key, value in settings.items() if value is not None}
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always", UserWarning)
-        try:
-            return drive(
-                cell.grid,
-                cell.law,
-                path,
-                boundary=problem.boundary if isinstance(problem.boundary, str) else tuple(problem.boundary),
-                element=problem.element,
-                tolerance=problem.tolerance,
-                max_iterations=problem.max_iterations,
-                throw=False,
-                **settings,
-            )
-        finally:
-            for warning in said:
-                if warning.category is UserWarning:
-                    progress.warn(str(warning.message))
+    with warned(progress):
+        return drive(cell.grid, cell.law, path, throw=False, **drive_settings(problem))

@@ -33,9 +33,11 @@ class Load:
 
     Args:
         given: key to array: rows (T, n) of strain, stress, gradient, flux, F, P; booleans (n,) or (T, n); rows (T,).
+        line: whether it is a straight line to the one row that was written.
     """
 
     given: dict[str, np.ndarray]
+    line: bool = False
 
     def path(self, physics: str) -> LoadPath:
         """The load path of that physics.
@@ -104,7 +106,7 @@ def read_load(table: dict[str, Any]) -> Load:
     rows = next((len(given[key]) for key in _ROWS if key in given), 1)
     if "temperature" in given and len(given["temperature"]) == 1:
         given["temperature"] = np.full(rows, given["temperature"][0])
-    return Load(given)
+    return Load(given, steps is not None)
 
 
 def _steps(value: Any) -> int:

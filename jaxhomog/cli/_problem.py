@@ -25,6 +25,7 @@ _SOLVER = ("element", "boundary", "tolerance", "max_iterations", "precision")
 # Settings that one verb alone has.
 _OF = {"homogenize": ("field_tolerance", "residual_tolerance"), "drive": ("max_newton", "max_cuts")}
 _OF["sweep"] = _OF["homogenize"]
+_DRIVE = {"homogenize": "use `jaxhomog drive`", "sweep": "add [load], as for `jaxhomog drive`"}
 # What options of the command line may put in place of the file's.
 _OWN = (
     "phases", "threshold", "crop", "coarsen", "voxel_size", "lengths", "dataset", "array", "shape", "dtype", *_SOLVER,
@@ -43,7 +44,7 @@ class Problem:
         flow: label -> tables of plastic flow (`drive`).
         element: None is the verb's own choice.
         load: of `homogenize`: the one behind the fields.
-        path: of `drive`: step by step.
+        path: of `drive`, and of a `sweep` over paths: step by step.
         sweep: of `sweep`: what varies.
     """
 
@@ -120,6 +121,8 @@ def read_problem(path: Path, verb: str = "homogenize") -> Problem:
 
 def _problem(path: Path, table: dict[str, Any], verb: str) -> Problem:
     known("", table, (*_TABLES, "sweep") if verb == "sweep" else _TABLES)
+    # A sweep with a load is one over driven paths: what drive takes, it takes.
+    solves = "drive" if verb == "sweep" and "load" in table else verb
     problem = Problem(stem=path.stem)
     cell = table_of(table, "cell", _CELL)
     if verb == "sweep":
@@ -144,20 +147,21 @@ def _problem(path: Path, table: dict[str, Any], verb: str) -> Problem:
         kind = physics["kind"]
         if kind not in ("elasticity", "conduction", "finite_strain"):
             raise InputError(f"physics.kind is {kind!r}: choose 'elasticity', 'conduction' or 'finite_strain'")
-        if kind == "finite_strain" and verb != "drive":
-            raise InputError("physics.kind = 'finite_strain' is not linear: use `jaxhomog drive`")
+        if kind == "finite_strain" and solves != "drive":
+            raise InputError(f"physics.kind = 'finite_strain' is not linear: {_DRIVE[verb]}")
         problem.physics = kind
     for label, values in mapping("phases", table.get("phases", {})).items():
-        _phase(problem, label, values, verb)
-    if verb == "drive":
+        _phase(problem, label, values, verb, solves)
+    if solves == "drive":
         if "load" not in table:
             raise InputError("no [load], which drive follows: add one with strain or stress, or use homogenize")
         problem.path = read_load(mapping("load", table["load"]))
     elif "load" in table:
         problem.notes.append(f"[load] belongs to `drive`: `{verb}` does not use it")
     for key, value in table_of(table, "solver", (*_SOLVER, *(key for keys in _OF.values() for key in keys))).items():
-        if key not in (*_SOLVER, *_OF[verb]):
-            raise InputError(f"solver.{key} is no setting of {verb}: leave it out")
+        if key not in (*_SOLVER, *_OF[solves]):
+            what = verb if solves == verb else f"{verb} with a [load]"
+            raise InputError(f"solver.{key} is no setting of {what}: leave it out")
         if key.startswith("max_"):
             value = integer_of(f"solver.{key}", value)
         elif key.endswith("tolerance"):
@@ -168,7 +172,7 @@ def _problem(path: Path, table: dict[str, Any], verb: str) -> Problem:
     return problem
 
 
-def _phase(problem: Problem, text: str, values: Any, verb: str) -> None:
+def _phase(problem: Problem, text: str, values: Any, verb: str, solves: str) -> None:
     name = f"phases.{text}"
     try:
         label = int(text)
@@ -179,8 +183,8 @@ def _phase(problem: Problem, text: str, values: Any, verb: str) -> None:
     values = dict(mapping(name, values))
     known(name, values, (*PHASE_KEYS, *FLOW_KEYS, "name"))
     flow = {key: values.pop(key) for key in FLOW_KEYS if key in values}
-    if flow and verb != "drive":
-        raise InputError(f"[{name}.{next(iter(flow))}] is not linear: use `jaxhomog drive`, or leave it out")
+    if flow and solves != "drive":
+        raise InputError(f"[{name}.{next(iter(flow))}] is not linear: {_DRIVE[verb]}, or leave it out")
     if flow:
         problem.flow[label] = read_flow(name, flow)
     if "name" in values:

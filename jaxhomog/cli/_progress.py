@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from ..io import one_line
 
@@ -28,6 +31,19 @@ class Progress:
         """One line about something decided, ignored or doubtful."""
         self.warnings.append(one_line(text))
         put(f"jaxhomog: warning: {text}")
+
+
+@contextmanager
+def warned(progress: Progress) -> Iterator[None]:
+    """Warnings of the library become ours."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            yield
+        finally:
+            for warning in said:
+                if warning.category is UserWarning:
+                    progress.warn(str(warning.message))
 
 
 def put(text: str) -> None:

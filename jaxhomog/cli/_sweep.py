@@ -15,17 +15,21 @@ import numpy as np
 
 from ..api._describe import _versions as versions
 from ..io import one_line, replacing
-from ..plot import write_distribution
+from ..plot import write_curves, write_distribution
 from ..results import InputError, Result, Solution
 from ..studies import sweep
 from ..tensors import to_voigt
+from ._drive import drive_settings
 from ._problem import Problem
-from ._progress import Progress
+from ._progress import Progress, warned
 from ._run import NotConverged
 from ._screen import show
 from ._sweep_cells import Cells, lane_problem, load_cells
+from ._sweep_paths import check_paths, curves, final_values, path_problem, telling
 
-OURS = ("store", "table.csv", "summary.json", "distribution.png", "distribution.svg")
+OURS = (
+    "store", "table.csv", "summary.json", "distribution.png", "distribution.svg", "curves.png", "curves.svg",
+)  # fmt: skip
 _EVERY = 1.0
 
 
@@ -44,7 +48,42 @@ def run_sweep(options: argparse.Namespace, problem: Problem, progress: Progress,
     assert problem.sweep is not None
     lanes = problem.sweep.lanes(cells.varying, problem.precision)
     count = len(jax.tree.leaves(lanes)[0])
-    settings: dict[str, Any] = {
+    path = None if problem.path is None else problem.path.path(cells.physics)
+    if path is None or problem.path is None:
+        settings = _settings(problem)
+        one, of = lane_problem(cells, settings), ""
+    else:
+        check_paths(problem.sweep, problem.path, path, cells)
+        settings = drive_settings(problem)
+        one, of = path_problem(cells, path, settings), f", {path.strain.shape[0]} steps each"
+    size = " x ".join(map(str, cells.shape))
+    progress.say(f"solving {count} lanes of {size} voxels{of} (a new size compiles first)")
+    with warned(progress):
+        solution = _solved(one, lanes, output, problem.sweep.chunk, options.resume, progress)
+    found = _components(solution, cells) if path is None else final_values(solution, cells, path)
+    main = [name for name in found if name[1] == name[2]] if path is None else telling(found, solution)
+    summary = _summary(solution, found, cells, settings, problem, progress, argv)
+    text = json.dumps(summary, indent=1, allow_nan=False) + "\n"
+    with replacing(output / "table.csv") as file:
+        file.write_text(_csv(solution, found, lanes, cells), encoding="utf-8")
+    with replacing(output / "summary.json") as file:
+        file.write_text(text, encoding="utf-8")
+    if not options.no_plot:
+        ok = np.asarray(solution.result.ok)
+        write_distribution(output, {name: found[name][ok] for name in main})
+        if path is not None:
+            write_curves(output, *curves(solution, cells))
+    listed = [name for name in found if name in main or name[1:] == "12"]
+    show(text if options.json else _table(summary, listed, output))
+    if summary["failed"]:
+        raise NotConverged(f"{summary['failed']} of {count} lanes failed (the worst: {solution.result}): see table.csv")
+    progress.say("done")
+    return 0
+
+
+def _settings(problem: Problem) -> dict[str, Any]:
+    """Of `homogenize`."""
+    return {
         "boundary": problem.boundary if isinstance(problem.boundary, str) else tuple(problem.boundary),
         "element": problem.element or "q1",
         "tolerance": problem.tolerance,
@@ -52,26 +91,9 @@ def run_sweep(options: argparse.Namespace, problem: Problem, progress: Progress,
         "residual_tolerance": problem.residual_tolerance,
         "max_iterations": problem.max_iterations,
     }
-    progress.say(f"solving {count} lanes of {' x '.join(map(str, cells.shape))} voxels (a new size compiles first)")
-    solution = _solved(cells, settings, lanes, output, problem.sweep.chunk, options.resume, progress)
-    components = _components(solution, cells)
-    summary = _summary(solution, components, cells, settings, problem, progress, argv)
-    text = json.dumps(summary, indent=1, allow_nan=False) + "\n"
-    with replacing(output / "table.csv") as file:
-        file.write_text(_csv(solution, components, lanes, cells), encoding="utf-8")
-    with replacing(output / "summary.json") as file:
-        file.write_text(text, encoding="utf-8")
-    if not options.no_plot:
-        ok = np.asarray(solution.result.ok)
-        write_distribution(output, {name: x[ok] for name, x in components.items() if name[1] == name[2]})
-    show(text if options.json else _table(summary, output))
-    if summary["failed"]:
-        raise NotConverged(f"{summary['failed']} of {count} lanes failed (the worst: {solution.result}): see table.csv")
-    progress.say("done")
-    return 0
 
 
-def _solved(cells: Cells, settings, lanes, output: Path, chunk: int | None, resume: bool, progress: Progress):
+def _solved(one, lanes, output: Path, chunk: int | None, resume: bool, progress: Progress) -> Solution:
     """The sweep into its store, with a line of progress every second."""
     try:
         output.mkdir(exist_ok=True)
@@ -79,10 +101,7 @@ def _solved(cells: Cells, settings, lanes, output: Path, chunk: int | None, resu
         raise InputError(f"{output}: cannot be written ({error.strerror}): choose another --output") from None
     report = _Report(progress)
     try:
-        return sweep(
-            lane_problem(cells, settings), lanes, chunk=chunk, store=output / "store", resume=resume, throw=False,
-            progress=report,
-        )  # fmt: skip
+        return sweep(one, lanes, chunk=chunk, store=output / "store", resume=resume, throw=False, progress=report)
     except KeyboardInterrupt:
         progress.say(f"interrupted: what is finished is in {output / 'store'}; --resume goes on")
         raise
@@ -156,10 +175,10 @@ def _summary(
         "failed": int(np.sum(~ok)),
         "results": {Result(code).name: int(n) for code, n in zip(codes, counts, strict=True)},
         "properties": {name: described(values) for name, values in components.items()},
-        "iterations": int(np.max(solution.stats["iterations"])),
+        "iterations": int(np.max(_iterations(solution))),
         "physics": cells.physics,
         "shape": list(cells.shape),
-        "phases": {str(label): values for label, values in problem.phases.items()},
+        "phases": {str(k): {**values, **problem.flow.get(k, {})} for k, values in problem.phases.items()},
         "varied": [*axes.lists, *axes.draws],
         "images": len(cells.names),
         "seeds": {"draws": axes.seed if axes.draws else None, "spheres": axes.spheres and axes.spheres.seed},
@@ -173,25 +192,33 @@ def _summary(
 
 def _csv(solution: Solution, components: dict[str, np.ndarray], lanes: dict[str, Any], cells: Cells) -> str:
     """A row per lane, with all digits: what varies, the result, the tensor, the iterations."""
-    columns: dict[str, Any] = {"lane": range(len(solution.value))}
+    columns: dict[str, Any] = {"lane": range(len(solution.result.code))}
     if "image" in lanes:
         columns["image"] = [json.dumps(cells.names[k]) for k in lanes["image"]]
-    columns |= {name: values for name, values in lanes.items() if name == "seed" or name.startswith("phases.")}
+    columns |= {name: values for name, values in lanes.items() if name.startswith(("seed", "phases.", "load."))}
     columns["result"] = [Result(code).name for code in np.asarray(solution.result.code)]
     columns |= components
-    columns["iterations"] = solution.stats["iterations"]
+    if "rows" in solution.stats:
+        columns["rows"] = solution.stats["rows"]
+    columns["iterations"] = _iterations(solution)
     rows = zip(*columns.values(), strict=True)
     return "\n".join([",".join(columns), *(",".join(map(str, row)) for row in rows)]) + "\n"
 
 
-def _table(summary: dict[str, Any], output: Path) -> str:
+def _iterations(solution: Solution) -> np.ndarray:
+    """Of every lane; of a path, of all its steps."""
+    counts = np.nan_to_num(np.asarray(solution.stats["iterations"], float))
+    return counts.reshape(len(counts), -1).sum(axis=1).astype(int)
+
+
+def _table(summary: dict[str, Any], names: list[str], output: Path) -> str:
     """What a user wants to see at once."""
     size = " x ".join(map(str, summary["shape"]))
-    heads = ("mean", "std", "min", "median", "max")
+    heads, width = ("mean", "std", "min", "median", "max"), max(4, *map(len, names))
     lines = [f"{summary['lanes']} lanes of {size} voxels, {summary['failed']} failed", ""]
-    lines.append("      " + "".join(f"{head:>13}" for head in heads))
-    for name, values in summary["properties"].items():
-        if name[1] == name[2] or name[1:] == "12":
-            row = "".join(f"{'unknown' if values[head] is None else f'{values[head]:.6g}':>13}" for head in heads)
-            lines.append(f"  {name:>4}{row}")
+    lines.append(" " * (width + 2) + "".join(f"{head:>13}" for head in heads))
+    for name in names:
+        values = summary["properties"][name]
+        row = "".join(f"{'unknown' if values[head] is None else f'{values[head]:.6g}':>13}" for head in heads)
+        lines.append(f"  {name:>{width}}{row}")
     return "\n".join([*lines, "", f"written: {one_line(output)}", ""])

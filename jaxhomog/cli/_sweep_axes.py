@@ -16,9 +16,10 @@ from ..studies import product
 from ._tables import integer_of, known, mapping, table_of, text_of
 from ._values import integers, numbers
 
-_KEYS = ("images", "spheres", "phases", "samples", "seed", "chunk")
+_KEYS = ("images", "spheres", "phases", "load", "samples", "seed", "chunk")
 _SPHERES = ("shape", "radius", "fraction", "number", "seed")
 _SCALARS = ("young", "poisson", "c11", "c12", "c44", "conductivity")
+_FLOW = {"hardening": ("yield_stress", "modulus", "saturation_stress", "rate"), "kinematic": ("modulus", "recovery")}
 _RANGES = (("from", "to", "steps"), ("low", "high"))
 _MOST = 10_000_000
 
@@ -41,7 +42,8 @@ class Axes:
     Args:
         images: paths, in the order of their names; None where one image serves all lanes.
         spheres: generated images instead.
-        lists: "phases.1.young" -> its values; every list is an axis of its own.
+        lists: "phases.1.young", "phases.1.hardening.rate", "load.amplitude" -> its values; every list is an axis of its
+            own.
         draws: "phases.1.young" -> lowest and highest value; all are drawn together, `samples` times.
         samples: number of draws.
         seed: of the draws.
@@ -102,8 +104,17 @@ def read_sweep(folder: Path, table: Mapping[str, Any], has_image: bool) -> Axes:
         axes.spheres = _spheres(mapping("sweep.spheres", given["spheres"]))
     for label, values in mapping("sweep.phases", given.get("phases", {})).items():
         for key, value in mapping(f"sweep.phases.{label}", values).items():
-            known(f"sweep.phases.{label}", {key: value}, _SCALARS)
-            _axis(axes, f"phases.{label}.{key}", value)
+            name = f"sweep.phases.{label}"
+            known(name, {key: value}, (*_SCALARS, *_FLOW))
+            if key not in _FLOW:
+                _axis(axes, f"phases.{label}.{key}", value)
+                continue
+            for part, number in _known_table(f"{name}.{key}", value, _FLOW[key]).items():
+                _axis(axes, f"phases.{label}.{key}.{part}", number)
+    for key, value in mapping("sweep.load", given.get("load", {})).items():
+        if "load" not in table:
+            raise InputError("[sweep.load] without [load]: add [load] with what `jaxhomog drive` takes")
+        _axis(axes, f"load.{key}", value)
     for key in ("samples", "seed", "chunk"):
         if key in given:
             setattr(axes, key, integer_of(f"sweep.{key}", given[key]))
@@ -114,8 +125,14 @@ def read_sweep(folder: Path, table: Mapping[str, Any], has_image: bool) -> Axes:
     if axes.samples and not axes.draws:
         raise InputError("sweep.samples without a { low, high }: leave it out, or give a range to draw from")
     if not (axes.images or axes.spheres or axes.lists or axes.draws):
-        raise InputError("[sweep] varies nothing: give images, spheres or phases")
+        raise InputError("[sweep] varies nothing: give images, spheres, phases or load")
     return axes
+
+
+def _known_table(name: str, value: Any, keys: tuple[str, ...]) -> dict[str, Any]:
+    values = mapping(name, value)
+    known(name, values, keys)
+    return values
 
 
 def _spheres(values: dict[str, Any]) -> Spheres:

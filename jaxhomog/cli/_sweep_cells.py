@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import numpy as np
 
@@ -15,6 +16,7 @@ from ..materials import AbstractMaterial, LinearConduction, LinearElastic, Phase
 from ..microstructure import overlapping_spheres
 from ..results import InputError, Solution
 from ._cell import Cell, build_cell, check_settings, image_of
+from ._flow import FLOW_KEYS
 from ._problem import Problem
 from ._progress import Progress
 
@@ -84,7 +86,8 @@ def load_cells(problem: Problem, progress: Progress) -> Cells:
         raise InputError(f"the images have different shapes ({listed}): crop or coarsen them to one")
     laws = {key: law for cell in cells for key, law in zip(cell.law.keys, cell.law.laws, strict=True)}
     for name in (*axes.lists, *axes.draws):
-        _check_varied(name, laws)
+        if name.startswith("phases."):
+            _check_varied(name, laws)
     one = [
         {"labels": np.asarray(c.law.labels), "lengths": np.asarray(c.grid.lengths, problem.precision)} for c in cells
     ]
@@ -100,14 +103,29 @@ def load_cells(problem: Problem, progress: Progress) -> Cells:
 
 def _check_varied(name: str, laws: Mapping[int, AbstractMaterial]) -> None:
     """A parameter that varies must be one of a phase's."""
-    _, label, key = name.split(".")
+    _, label, *where = name.split(".")
     law = next((law for k, law in laws.items() if str(k) == label), None)
     if law is None:
         raise InputError(f"[sweep.{name}]: no image has the label {label}, or it has no [phases.{label}]")
-    if isinstance(law, LinearElastic) and key in law.parameters:
-        return
-    if not (isinstance(law, LinearConduction) and key == "conductivity" and law.form == "scalar"):
-        raise InputError(f"[sweep.{name}]: phase {label} has no {key} of one number in [phases.{label}]: add it there")
+    table, key = ".".join(["phases", label, *where[:-1]]), where[-1]
+    if key not in _parameters(law, where[:-1]):
+        raise InputError(f"[sweep.{name}]: phase {label} has no {key} of one number in [{table}]: add it there")
+
+
+def _parameters(law: Any, table: list[str]) -> dict[str, Any]:
+    """Numbers of one of a phase's tables that may vary."""
+    if table:
+        part = getattr(law, table[0], None)
+        given = {} if part is None else {f.name: getattr(part, f.name) for f in dataclasses.fields(part)}
+    elif isinstance(law, LinearConduction):
+        given = {"conductivity": law.conductivity} if law.form == "scalar" else {}
+    else:
+        given = _elastic(law).parameters
+    return {key: value for key, value in given.items() if value is not None and np.ndim(value) == 0}
+
+
+def _elastic(law: Any) -> LinearElastic:
+    return law if isinstance(law, LinearElastic) else law.elastic
 
 
 def lane_problem(cells: Cells, settings: dict[str, Any]) -> jax.tree_util.Partial:
@@ -117,17 +135,38 @@ def lane_problem(cells: Cells, settings: dict[str, Any]) -> jax.tree_util.Partia
 
 def _solve(laws: dict[int, AbstractMaterial], shared: dict, settings: dict[str, Any], lane: dict[str, Any]) -> Solution:
     cell = {**shared, **lane}
-    laws = {label: _varied(label, law, lane) for label, law in laws.items()}
     labels = cell["labels"]
-    solution = homogenize(Grid(labels.shape, cell["lengths"]), PhaseMixture(labels, laws), throw=False, **settings)
+    law = PhaseMixture(labels, varied_laws(laws, lane))
+    solution = homogenize(Grid(labels.shape, cell["lengths"]), law, throw=False, **settings)
     return dataclasses.replace(solution, value=solution.value.effective)
 
 
-def _varied(label: int, law: AbstractMaterial, lane: dict[str, Any]) -> AbstractMaterial:
-    """The law with the lane's parameters in place of its own."""
-    own = {name.rpartition(".")[2]: value for name, value in lane.items() if name.startswith(f"phases.{label}.")}
-    if not own:
-        return law
+def varied_laws(laws: Mapping[int, AbstractMaterial], lane: Mapping[str, Any]) -> dict[int, AbstractMaterial]:
+    """The laws with the lane's parameters in place of their own.
+
+    Args:
+        laws: label -> law.
+        lane: "phases.0.young", "phases.0.hardening.rate", .. -> number.
+    """
+    out = {}
+    for label, law in laws.items():
+        start = f"phases.{label}."
+        own = {name.removeprefix(start): value for name, value in lane.items() if name.startswith(start)}
+        out[label] = _varied(law, own) if own else law
+    return out
+
+
+def _varied(law: Any, own: dict[str, Any]) -> AbstractMaterial:
+    """The law with some of its numbers replaced, by their names within the phase's table."""
+    if isinstance(law, LinearConduction):
+        return LinearConduction(own["conductivity"])
+    elastic, moduli = _elastic(law), {key: value for key, value in own.items() if "." not in key}
+    elastic = LinearElastic({**elastic.parameters, **moduli}, elastic.form, elastic.rotation)
     if isinstance(law, LinearElastic):
-        return LinearElastic({**law.parameters, **own}, law.form, law.rotation)
-    return LinearConduction(own["conductivity"])
+        return elastic
+    parts: dict[str, Any] = {"elastic": elastic}
+    for table in FLOW_KEYS:
+        new = {key.removeprefix(f"{table}."): value for key, value in own.items() if key.startswith(f"{table}.")}
+        if new:
+            parts[table] = dataclasses.replace(getattr(law, table), **new)
+    return eqx.tree_at(lambda law: [getattr(law, key) for key in parts], law, list(parts.values()))

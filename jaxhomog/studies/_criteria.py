@@ -8,9 +8,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from ..results import InputError
+from ._checks import is_real
+
+TRACED = "design steers solves from Python: call it outside jit, grad and vmap"
 
 
 class Criteria(eqx.Module):
@@ -74,12 +78,39 @@ def like(vector: Float[Array, " n"], tree: Any) -> Any:
 def _criteria(problem, variables, stage) -> Criteria:
     out = problem(variables) if stage is None else problem(variables, stage)
     out = out if isinstance(out, Criteria) else Criteria(out)
+    if not is_real(out.objective):
+        raise InputError(f"the objective is a {_kind(out.objective)}: return one real number, or Criteria(number, ...)")
+    for name, group in (("inequality", out.inequality), ("equality", out.equality)):
+        if not isinstance(group, dict) or not all(isinstance(key, str) for key in group):
+            raise InputError(f"{name} is a {type(group).__name__}: give a dict of name -> array")
+        for key, value in group.items():
+            if not is_real(value):
+                raise InputError(f"{name} {key!r} is a {_kind(value)}: give an array of real numbers")
     if jnp.shape(out.objective) != ():
         raise InputError(f"the objective has shape {jnp.shape(out.objective)}: return one number")
     both = set(out.inequality) & set(out.equality)
     if both:
         raise InputError(f"{both.pop()!r} names an inequality and an equality: give each a name of its own")
     return out
+
+
+def _kind(value) -> str:
+    dtype = getattr(value, "dtype", None)
+    return type(value).__name__ if dtype is None else f"{dtype} array"
+
+
+def objective_at(problem, start, stage, bounded: bool, x) -> Array:
+    """The objective at the flat variables x: what a line search within a program asks for.
+
+    Raises:
+        InputError: variables with bounds, which it would ignore and then end away from the optimum.
+    """
+    if bounded:
+        raise InputError(
+            "a line search of optax (lbfgs) knows no bounds: use optimizer='slsqp' or optax.adam, or leave the bounds"
+            " out and map the variables yourself, by jax.nn.sigmoid for example"
+        )
+    return jnp.asarray(_criteria(problem, like(x, start), stage).objective, x.dtype)
 
 
 # Arrays within a problem that is a pytree (an `eqx.Module`, `jax.tree_util.Partial`) are arguments of the program.
@@ -108,6 +139,8 @@ def evaluate(problem, x, start, stage) -> Evaluated:
         stage: second argument of the problem, or None.
     """
     values, slopes, criteria = _values(problem, jnp.asarray(x), start, stage)
+    if isinstance(values, Tracer):  # of something that the problem closes over
+        raise InputError(TRACED)
     values, slopes = np.asarray(values, np.float64), np.asarray(slopes, np.float64)
     cut = 1 + sum(int(np.size(part)) for part in criteria.inequality.values())
     rows = (slopes[0], slopes[1:cut], slopes[cut:])

@@ -14,7 +14,8 @@ from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from ..results import NO_DESIGN, SUCCESS, InputError, Result, Solution, throw_if_failed
-from ._criteria import Evaluated, flat, like
+from ._checks import flag, function, is_real, number, shown, whole
+from ._criteria import TRACED, Evaluated, flat, like, objective_at
 from ._optimizers import Lost, gradient_steps, slsqp
 from ._run import DesignState, DesignStep, History, Run, Stopped
 
@@ -68,7 +69,8 @@ def design(
         bounds: (lower, upper), each None, a number, or a pytree like `start`.
         optimizer: "slsqp" (scipy; constraints; for up to about a thousand variables: besides the problem a step takes
             0.07 s for 500, 0.6 s for 1000, 8 s for 2000 of them), or an `optax.GradientTransformation` (any number of
-            variables; bounds only, constraints as penalties in the objective).
+            variables; bounds only, constraints as penalties in the objective). One with a line search, `optax.lbfgs()`,
+            takes no bounds.
         stages: continuation: second arguments of the problem, numbers or pytrees of numbers, one after the other, each
             from the design of the one before; for example the sharpness of `projected`.
         max_steps: steps of each stage.
@@ -86,15 +88,24 @@ def design(
         InputError: a bad argument; a start that cannot be evaluated; constraints with an optax optimizer.
         SolverError: no feasible design was found (throw=True).
     """
-    count, allowed = _count(max_steps), _positive(constraint_tolerance, "constraint_tolerance")
-    _positive(tolerance, "tolerance")
-    if optimizer != "slsqp" and not hasattr(optimizer, "update"):
-        raise InputError(f"optimizer={optimizer!r}: give 'slsqp' or an optax transformation such as optax.adam(0.02)")
+    count, throw = whole("max_steps", max_steps), flag("throw", throw)
+    tolerance = number("tolerance", tolerance, 0, 1)
+    allowed = number("constraint_tolerance", constraint_tolerance, 0, 1)
+    quadratic = isinstance(optimizer, str) and optimizer == "slsqp"
+    if not quadratic and not all(callable(getattr(optimizer, name, None)) for name in ("init", "update")):
+        raise InputError(
+            f"optimizer={shown(optimizer)}: give 'slsqp' or an optax transformation such as optax.adam(0.02)"
+        )
     start, x, limits = _flat_start(start, bounds)
-    settings = tuple(jax.tree.map(lambda a: jnp.asarray(a, x.dtype), stage) for stage in stages)
+    settings = _settings(stages, x.dtype)
+    function("problem", problem, "the variables", *(("a stage",) if settings else ()))
+    if callback is not None:
+        function("callback", callback, "a step")
     last = max(len(settings), 1) - 1
     if state is None:
         state = DesignState(x, np.asarray(0), np.asarray(0), x)
+    elif not isinstance(state, DesignState):
+        raise InputError(f"state is a {type(state).__name__}: give solution.state of an earlier design")
     elif state.variables.shape != x.shape or state.stage > last:
         raise InputError(
             f"the state has {state.variables.size} variables and is in stage {state.stage}: start has {x.size}, and the"
@@ -114,15 +125,18 @@ def design(
         if not found.sound:
             reached = False
             break
-        if optimizer != "slsqp" and found.inequality.size + found.equality.size:
+        if not quadratic and found.inequality.size + found.equality.size:
             raise InputError("an optax optimizer knows no constraints: use optimizer='slsqp', or add penalties")
         arguments = (run.evaluate, run.report, x, limits, count - run.step, tolerance)
         try:
             if count > run.step:
-                if optimizer == "slsqp":
+                if quadratic:
                     converged = slsqp(*arguments, allowed)
                 else:
-                    converged = gradient_steps(optimizer, memory, *arguments)
+                    setting = settings[stage] if settings else None
+                    bounded = bool(np.isfinite(limits).any())
+                    value = eqx.Partial(objective_at, problem, start, setting, bounded)
+                    converged = gradient_steps(optimizer, memory, *arguments, value)
         except Lost:
             converged = False
         except Stopped:
@@ -160,25 +174,51 @@ def _flat_start(start, bounds):
     """The start as arrays, flat, and its bounds, flat."""
     leaves = jax.tree.leaves(start)
     if any(isinstance(x, Tracer) for x in jax.tree.leaves((start, bounds))):
-        raise InputError("design steers solves from Python: call it outside jit, grad and vmap")
-    if not leaves or not all(jnp.issubdtype(jnp.result_type(x), jnp.floating) for x in leaves):
+        raise InputError(TRACED)
+    floating = [is_real(x) and jnp.issubdtype(jnp.result_type(x), jnp.floating) for x in leaves]
+    if not any(np.size(x) for x in leaves) or not all(floating):
         raise InputError("start has no leaf or one that is not floating: give floating arrays, the variables")
     start = jax.tree.map(jnp.asarray, start)
     dtype = jnp.result_type(*leaves)
-    x, limits = np.asarray(flat(start, dtype)), []
-    for name, bound, default in (("lower", bounds[0], -np.inf), ("upper", bounds[1], np.inf)):
-        bound = default if bound is None else bound
-        if np.ndim(bound) == 0 and not isinstance(bound, (dict, list, tuple)):
-            limits.append(np.full(x.shape, bound, x.dtype))
-            continue
-        if jax.tree.structure(bound) != jax.tree.structure(start):
-            raise InputError(f"the {name} bound is no number and no pytree like start: give one of the two")
-        bound = jax.tree.map(lambda b, v: jnp.broadcast_to(jnp.asarray(b, dtype), v.shape), bound, start)
-        limits.append(np.asarray(flat(bound, dtype)))
+    x = np.asarray(flat(start, dtype))
+    if not np.isfinite(x).all():
+        k = int(np.argmin(np.isfinite(x)))
+        raise InputError(f"start is {x[k]:g} at variable {k}: give finite numbers")
+    if not isinstance(bounds, tuple | list) or len(bounds) != 2:
+        raise InputError(f"bounds={shown(bounds)}: give (lower, upper), each None, a number or a pytree like start")
+    limits = (_limit("lower", bounds[0], -np.inf, start, x), _limit("upper", bounds[1], np.inf, start, x))
     if not ((limits[0] <= x) & (x <= limits[1])).all():
         k = int(np.argmin((limits[0] <= x) & (x <= limits[1])))
         raise InputError(f"start is {x[k]:g} at variable {k}, outside its bounds [{limits[0][k]:g}, {limits[1][k]:g}]")
-    return start, x, (limits[0], limits[1])
+    return start, x, limits
+
+
+def _limit(name: str, bound: Any, default: float, start: Any, x: np.ndarray) -> np.ndarray:
+    """One bound of all variables."""
+    bound = default if bound is None else bound
+    if is_real(bound) and np.ndim(bound) == 0:
+        return np.full(x.shape, bound, x.dtype)
+    fits = jax.tree.structure(bound) == jax.tree.structure(start) and all(map(is_real, jax.tree.leaves(bound)))
+    if not fits:
+        raise InputError(f"the {name} bound is no number and no pytree like start: give one of the two")
+    try:
+        bound = jax.tree.map(lambda b, v: jnp.broadcast_to(jnp.asarray(b, x.dtype), v.shape), bound, start)
+    except ValueError:
+        raise InputError(f"the {name} bound has another shape than start: give a number or an array like it") from None
+    return np.asarray(flat(bound, x.dtype))
+
+
+def _settings(stages, dtype) -> tuple:
+    """Second arguments of the problem as arrays."""
+    if not isinstance(stages, tuple | list | np.ndarray | jax.Array):
+        raise InputError(f"stages={shown(stages)}: give a list of numbers, one per stage, or of pytrees of numbers")
+    for k, stage in enumerate(stages):
+        leaves = jax.tree.leaves(stage)
+        if any(isinstance(x, Tracer) for x in leaves):
+            raise InputError(TRACED)
+        if not leaves or not all(map(is_real, leaves)) or not all(np.isfinite(x).all() for x in leaves):
+            raise InputError(f"stages[{k}]={shown(stage)}: give finite numbers")
+    return tuple(jax.tree.map(lambda a: jnp.asarray(a, dtype), stage) for stage in stages)
 
 
 def _unsound(found: Evaluated) -> str:
@@ -188,15 +228,3 @@ def _unsound(found: Evaluated) -> str:
             if not np.isfinite(np.asarray(value)).all():
                 return f"{name} {key!r} not finite"
     return "constraints finite" if np.isnan(found.objective) else "a derivative not finite"
-
-
-def _count(value) -> int:
-    if int(value) != value or int(value) < 1:
-        raise InputError(f"max_steps={value}: give a whole number, at least 1")
-    return int(value)
-
-
-def _positive(value, name) -> float:
-    if not 0 < float(value) < 1:
-        raise InputError(f"{name}={value}: give a number between 0 and 1")
-    return float(value)

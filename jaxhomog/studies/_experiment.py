@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import equinox as eqx
@@ -13,6 +13,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from ..results import InputError
+from ._checks import function, is_real, shown
 
 
 class Experiment(eqx.Module):
@@ -42,8 +43,9 @@ class Experiment(eqx.Module):
     name: str = eqx.field(static=True)
 
     def __init__(self, model: Callable, data: Any, noise: Any = None, inputs: Any = None, name: str = "data"):
-        if not callable(model):
-            raise InputError(f"model is a {type(model).__name__}: give a function of the parameters")
+        if not isinstance(name, str):
+            raise InputError(f"name={shown(name)}: give a text, for reports")
+        function("model", model, "the parameters", *(() if inputs is None else ("an input",)))
         self.data = _numbers(data, f"experiment {name!r}: data")
         if not isinstance(self.data, Tracer):
             if bool(jnp.any(jnp.isinf(self.data))):
@@ -62,9 +64,17 @@ class Experiment(eqx.Module):
                     f"experiment {name!r}: noise of shape {noise.shape} does not fit data of {self.data.shape}"
                 )
             noise = jnp.broadcast_to(noise, self.data.shape)
-            if not isinstance(noise + self.data, Tracer) and not bool(jnp.all((noise > 0) | jnp.isnan(self.data))):
-                raise InputError(f"experiment {name!r}: noise must be positive, or None where it is unknown")
+            if not isinstance(noise + self.data, Tracer) and not bool(
+                jnp.all((noise > 0) & (noise < jnp.inf) | jnp.isnan(self.data))
+            ):
+                raise InputError(
+                    f"experiment {name!r}: noise must be positive and finite, or None where it is unknown; give data"
+                    " NaN where nothing was measured"
+                )
             self.noise = noise
+        for x in jax.tree.leaves(inputs):
+            if not is_real(x, "bc"):
+                raise InputError(f"experiment {name!r}: inputs hold {shown(x)}: give arrays of numbers")
         lengths = {np.shape(x)[:1] for x in jax.tree.leaves(inputs)}
         if inputs is not None and lengths != {self.data.shape[:1] or (0,)}:
             raise InputError(
@@ -75,10 +85,18 @@ class Experiment(eqx.Module):
 
     def predicted(self, parameters: Any) -> Float[Array, "..."]:
         """What the model says of all measurements; tests of one kind one after the other."""
-        if self.inputs is None:
-            out = self.model(parameters)
-        else:
-            out = jax.lax.map(lambda x: self.model(parameters, x), self.inputs)
+        try:
+            if self.inputs is None:
+                out = self.model(parameters)
+            else:
+                out = jax.lax.map(lambda x: self.model(parameters, x), self.inputs)
+        except KeyError as error:
+            if not isinstance(parameters, Mapping) or not error.args or error.args[0] in parameters:
+                raise
+            raise InputError(
+                f"experiment {self.name!r}: the model asks for {error.args[0]!r}, which is no parameter: there are"
+                f" {', '.join(map(str, parameters))}"
+            ) from error
         if not isinstance(out, jax.Array | np.ndarray | float) or jnp.iscomplexobj(out):
             raise InputError(f"experiment {self.name!r}: the model returns a {type(out).__name__}: return a real array")
         if jnp.shape(out) != self.data.shape:
@@ -103,12 +121,10 @@ class Experiment(eqx.Module):
 
 def _numbers(x, what) -> Array:
     try:
-        if np.iscomplexobj(x):
-            raise TypeError
-        return jnp.asarray(x, float) if not hasattr(x, "dtype") else jnp.asarray(x).astype(_floating(x))
-    except (TypeError, ValueError):
+        x = x if hasattr(x, "dtype") else np.asarray(x)
+    except ValueError:  # lists of several lengths
         raise InputError(f"{what} are no numbers: give an array of real numbers") from None
-
-
-def _floating(x):
-    return x.dtype if jnp.issubdtype(x.dtype, jnp.floating) else jnp.asarray(0.0).dtype
+    if not is_real(x):
+        raise InputError(f"{what} are no numbers: give an array of real numbers")
+    x = jnp.asarray(x)
+    return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.asarray(0.0).dtype)

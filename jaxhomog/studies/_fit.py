@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from jaxtyping import Array, Float
 
 from ..results import MAX_ITERATIONS, SUCCESS, InputError, Result, Solution, SolverError
 from ..solvers import guarded
+from ._checkpoint import Checkpoint
+from ._checks import flag, function, number, whole
 from ._experiment import Experiment
 from ._fitted import fitted
 from ._identify import as_experiments
@@ -22,7 +25,7 @@ from ._transform import limits_of, matched, names_of, pair_of_numbers
 
 
 class FitState(eqx.Module):
-    """Where a fit stands: the free numbers z, and what the optimizer remembers."""
+    """Where a fit stands: the free numbers z, and what the optimizer remembers (`fit(..., checkpoint=)` keeps it)."""
 
     z: Float[Array, " p"]
     optimizer: Any
@@ -39,6 +42,7 @@ def fit(
     max_steps: int = 100,
     confidence: float = 0.95,
     state: FitState | None = None,
+    checkpoint: str | os.PathLike | None = None,
     progress: Callable[[int, float], None] | None = None,
     throw: bool = True,
 ) -> Solution:
@@ -59,12 +63,16 @@ def fit(
         start: pytree of floating-point parameters (a dict gives them names).
         bounds: per entry of `start`: None, "positive" (fitted as its logarithm) or (lower, upper); some may be absent.
         prior: per entry of `start`: (mean, standard deviation), normal; entries may be absent. Needs a known noise.
-        solver: default Levenberg-Marquardt; a Gauss-Newton solver or minimiser of optimistix, or an optax optimizer.
+        solver: default Levenberg-Marquardt; a least squares solver or minimiser of optimistix (not GoldenSearch, which
+            searches an interval), or an optax optimizer.
         tolerance: the fit ends where the optimum is nearer than this many standard deviations of the parameters.
-            Minimisers and optax end by their own rules; whoever ends further away than ten times this has failed.
-        max_steps: steps, each an evaluation of all experiments (with derivatives, if the solver asks for them).
+            Minimisers and optax end by their own rules; whoever ends further away has failed.
+        max_steps: steps, each an evaluation of all experiments (with derivatives, if the solver asks for them); with
+            `checkpoint`, those of all calls together.
         confidence: of the intervals, by the normal distribution; by Student's where the noise is unknown (eager calls).
         state: `solution.state` of an earlier call with the same arguments: it goes on from there (eager calls).
+        checkpoint: a file (`"fit.npz"`), replaced as a whole after every step: the same call, made again, goes on from
+            it and gives what an uninterrupted one would have given (eager calls).
         progress: called after every step with its number and chi squared (eager calls; one more evaluation a step).
         throw: raise where the fit does not end within the tolerance (eager calls).
 
@@ -73,7 +81,8 @@ def fit(
         optimum, in standard deviations).
 
     Raises:
-        InputError: a bad argument, no prediction at the start, too few data for an unknown noise.
+        InputError: a bad argument, no prediction at the start, too few data for an unknown noise, a checkpoint of
+            another fit.
         SolverError: not converged (throw=True); its `solution` holds the best that was found.
 
     Source:
@@ -88,12 +97,11 @@ def fit(
         raise InputError("some experiments have a noise and some have none: give it for all, or for none")
     if free and prior is not None:
         raise InputError("a prior is weighed against the noise: give the experiments a noise")
-    tolerance = _number(tolerance, "tolerance", 0, np.inf)
-    confidence = _number(confidence, "confidence", 0, 1)
-    if not isinstance(max_steps, int | float) or max_steps != max_steps // 1 or max_steps < 1:
-        raise InputError(f"max_steps={max_steps}: give a whole number, at least 1")
-    if progress is not None and not callable(progress):
-        raise InputError(f"progress is a {type(progress).__name__}: give a function of the step and chi squared")
+    tolerance = number("tolerance", tolerance, 0, np.inf)
+    confidence = number("confidence", confidence, 0, 1)
+    max_steps, throw = whole("max_steps", max_steps), flag("throw", throw)
+    if progress is not None:
+        function("progress", progress, "the step", "chi squared")
     limits, unravel = limits_of(start, bounds)
     mean, deviation = _prior(start, prior, limits.start.dtype)
     z = limits.free(limits.start)
@@ -102,18 +110,22 @@ def fit(
     counted = tuple(e.counted(p) for e, p in zip(experiments, found, strict=True))
     misfit = eqx.tree_at(lambda m: m.counted, blank, counted)
     traced = any(isinstance(x, Tracer) for x in jax.tree.leaves((misfit, z)))
-    if traced and state is not None:
-        raise InputError("a fit under jit or grad does not go on from a state: call it outside")
+    if traced and (state is not None or checkpoint is not None):
+        raise InputError("a fit under jit or grad does not go on from a state or a checkpoint: call it outside")
+    if state is not None and checkpoint is not None:
+        raise InputError("state and checkpoint are both given: give one of them to go on from")
     if not traced:
         _enough(misfit, free)
     solver, least = _solver(solver, optx, tolerance, free)
     if traced:
-        z, steps = _run(optx, solver, least, misfit, z, int(max_steps))
-        memory = None
+        z, steps = _run(optx, solver, least, misfit, z, max_steps)
+        reached = None
     else:
-        z, memory, steps = _loop(solver, least, misfit, z, state, int(max_steps), progress)
+        file = None if checkpoint is None else Checkpoint(checkpoint, misfit, z, solver, tolerance)
+        z, reached, steps = _loop(solver, least, misfit, z, state, file, max_steps, progress)
     # What the solver linearized last is not linearized again: the program of a derivative is long in the making.
-    if least and memory is not None:
+    memory: Any = None if reached is None else reached.optimizer
+    if least and hasattr(memory, "f_info"):
         value, slopes = memory.f_info.residual, memory.f_info.jac.as_matrix()
     else:
         value, slopes = _jacobian(z, misfit)
@@ -122,10 +134,11 @@ def fit(
     enough = misfit.measured > 0
     if traced:
         value = jax.tree.map(lambda x: guarded(enough, x) if jnp.issubdtype(x.dtype, jnp.inexact) else x, value)
-    code = jnp.where(enough & (far <= 10 * tolerance), SUCCESS, MAX_ITERATIONS).astype(jnp.int32)
+    # A hair more than the tolerance: the program that ended the fit rounds differently.
+    code = jnp.where(enough & (far <= 1.01 * tolerance), SUCCESS, MAX_ITERATIONS).astype(jnp.int32)
     failed = sum(jnp.sum(jnp.isfinite(e.data) & ~c) for e, c in zip(experiments, counted, strict=True))
     stats = {"steps": jnp.asarray(steps), "failed": failed, "distance": far}
-    solution = Solution(value, None if memory is None else FitState(z, memory), Result(code), stats)
+    solution = Solution(value, reached, Result(code), stats)
     if throw and not traced and int(code) != SUCCESS:
         raise SolverError(
             f"fit: after {int(steps)} steps the optimum is {float(far):.2g} standard deviations away: raise max_steps,"
@@ -133,12 +146,6 @@ def fit(
             solution,
         )
     return solution
-
-
-def _number(value, name, low, high) -> float:
-    if not isinstance(value, int | float | np.generic) or not low < value < high:
-        raise InputError(f"{name}={value!r}: give a number between {low:g} and {high:g}")
-    return float(value)
 
 
 def _enough(misfit: Misfit, free: bool) -> None:
@@ -191,16 +198,23 @@ def _solver(solver, optx, tolerance, free):
 
     if solver is None:
         solver = optx.LevenbergMarquardt(rtol=1e-10, atol=1e-10)
+    inner = solver
+    while hasattr(inner, "solver"):  # of BestSoFar..
+        inner = inner.solver
+    if isinstance(inner, optx.GoldenSearch):
+        raise InputError(
+            "solver GoldenSearch searches an interval of one number: give LevenbergMarquardt or NelderMead"
+        )
     if isinstance(solver, optx.AbstractGaussNewton):
         return ByEvidence(solver, tolerance, free), True
+    if isinstance(solver, optx.AbstractLeastSquaresSolver):
+        return solver, True
     if isinstance(solver, optx.AbstractMinimiser):
         return solver, False
-    if hasattr(solver, "init") and hasattr(solver, "update"):
+    if not isinstance(solver, type) and hasattr(solver, "init") and hasattr(solver, "update"):
         return optx.OptaxMinimiser(solver, rtol=1e-8, atol=1e-8), False
-    raise InputError(
-        f"solver is a {type(solver).__name__}: give a least squares solver or minimiser of optimistix, or an optax"
-        " optimizer"
-    )
+    what = f"is the class {solver.__name__}" if isinstance(solver, type) else f"is a {type(solver).__name__}"
+    raise InputError(f"solver {what}: give a least squares solver or minimiser of optimistix, or an optax optimizer")
 
 
 def _run(optx, solver, least, misfit, z, max_steps):
@@ -210,25 +224,29 @@ def _run(optx, solver, least, misfit, z, max_steps):
     return found.value, found.stats["num_steps"]
 
 
-def _loop(solver, least, misfit, z, state, max_steps, progress):
-    """Step by step, so that it can be watched and gone on with."""
-    function = summed if least else halved
+def _loop(solver, least, misfit, z, state, file, max_steps, progress):
+    """Step by step, so that it can be watched and gone on with: the best point, the state and the number of steps."""
+    function, steps, ended = summed if least else halved, 0, False
+    kept = None
+    if file is not None:
+        kept = file.read(FitState(jax.eval_shape(lambda: z), eqx.filter_eval_shape(_init, function, solver, z, misfit)))
+    if kept is not None:
+        state, steps, ended = kept
     if state is None:
         memory = _init(function, solver, z, misfit)
     elif not isinstance(state, FitState) or state.z.shape != z.shape:
         raise InputError("state is not that of a fit of these parameters: give solution.state of an earlier call")
     else:
         z, memory = state.z, state.optimizer
-    steps = 0
-    while steps < max_steps:
-        z, memory, ended = _step(function, solver, z, misfit, memory)
-        steps += 1
+    while steps < max_steps and not ended:
+        z, memory, last = _step(function, solver, z, misfit, memory)
+        steps, ended = steps + 1, bool(last)
+        if file is not None:
+            file.write(FitState(z, memory), steps, ended)
         if progress is not None:
             progress(steps, float(_chi_squared(z, misfit)))
-        if bool(ended):
-            break
-    z, *_ = solver.postprocess(function, z, None, misfit, {}, memory, frozenset(), None)
-    return z, memory, steps
+    best, *_ = solver.postprocess(function, z, None, misfit, {}, memory, frozenset(), None)
+    return best, FitState(z, memory), steps
 
 
 @eqx.filter_jit

@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -131,6 +132,13 @@ def slsqp(
     return done.status == 0
 
 
+@eqx.filter_jit
+def _update(transform, memory, objective, slope, x, value):
+    from optax import with_extra_args_support  # an optional package, there with whoever made the transformation
+
+    return with_extra_args_support(transform).update(slope, memory, x, value=value, grad=slope, value_fn=objective)
+
+
 def gradient_steps(
     transform: Any,
     memory: Any,
@@ -140,6 +148,7 @@ def gradient_steps(
     bounds: tuple[np.ndarray, np.ndarray],
     steps: int,
     tolerance: float,
+    objective: Callable[[Any], Any],
 ) -> bool:
     """Steps of an optax transformation, each cut off at the bounds and halved where it cannot be evaluated.
 
@@ -148,6 +157,7 @@ def gradient_steps(
         memory: leaves of its state, or None at the beginning.
         evaluate, report, x, bounds, steps: as for `slsqp`; `report` gets the leaves of the transformation's state too.
         tolerance: relative change of the objective over the last step that counts as converged.
+        objective: a pure function of the flat variables, an `eqx.Partial`: what line searches (`optax.lbfgs`) evaluate.
 
     Returns:
         Whether the last step changed the objective by less than that.
@@ -160,7 +170,8 @@ def gradient_steps(
     memory = begun if memory is None else jax.tree.unflatten(jax.tree.structure(begun), memory)
     here, change = evaluate(x), np.inf
     for _ in range(steps):
-        update, memory = transform.update(jnp.asarray(here.slopes[0], dtype), memory, jnp.asarray(x))
+        given = (jnp.asarray(v, dtype) for v in (here.slopes[0], x, here.objective))
+        update, memory = _update(transform, memory, objective, *given)
         update = np.asarray(update)
         for _ in range(_HALVINGS):
             trial = np.clip(x + update, *bounds).astype(dtype)

@@ -11,6 +11,7 @@ import numpy as np
 from jax.core import Tracer
 
 from ..results import InputError
+from ._checks import is_real, shown
 
 
 def product(**axes: Any) -> dict[str, Any]:
@@ -46,9 +47,16 @@ def lane_count(parameters: Any, name: str) -> int:
     """Length of the leading axis that all arrays share.
 
     Raises:
-        InputError: no arrays, numbers without an axis, different lengths.
+        InputError: no arrays, no numbers, numbers without an axis, different lengths.
     """
-    shapes = {jax.tree_util.keystr(path): jnp.shape(x) for path, x in jax.tree_util.tree_leaves_with_path(parameters)}
+    try:
+        leaves = jax.tree_util.tree_leaves_with_path(parameters)
+    except ValueError:  # the keys of a dict cannot be sorted
+        raise InputError(f"{name}: a dict has names of several types: give texts") from None
+    for path, x in leaves:
+        if not is_real(x, "bc"):
+            raise InputError(f"{name}{jax.tree_util.keystr(path)} is {shown(x)}: give an array of numbers")
+    shapes = {jax.tree_util.keystr(path): jnp.shape(x) for path, x in leaves}
     if not shapes:
         raise InputError(f"{name} holds no array: give arrays with the lanes along their leading axis")
     for path, shape in shapes.items():

@@ -7,7 +7,8 @@ import importlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from jax.experimental import multihost_utils
 
 from ..results import InputError
 from . import _journal as journal
+from ._checks import place
 from ._lanes import Problem
 from ._results import CODE, Results, blank, names_of
 
@@ -65,14 +67,14 @@ def load_sweep(path: str | os.PathLike) -> StoredSweep:
     Raises:
         InputError: no such store, a foreign or a damaged one.
     """
-    path = Path(path)
+    path = place("path", path)
     with _reading(path):
         group, about = _group(path, "r")
         arrays = {name: blank(name, tuple(shape), np.dtype(dtype)) for name, (shape, dtype) in about["arrays"].items()}
         _read(path, group, about["chunk"], arrays)
         for name, expected in about["parameters"].items():
             arrays[name] = np.asarray(group[name][:])
-            if _hash(arrays[name]) != expected:
+            if hash_of(arrays[name]) != expected:
                 raise ValueError(f"{name} is not what was written")
     found: dict[str, dict[str, np.ndarray]] = {"value": {}, "stats": {}, _PARAMETERS: {}}
     for name, array in arrays.items():
@@ -99,7 +101,7 @@ class Store:
                 self.group, _ = _group(path, "r+")
                 self.array = {name: self.group[name] for name in (*results.arrays, _MARKS)}
                 whole = _read(path, self.group, chunk, results.arrays)
-            with _writing(path):
+            with writing(path):
                 # Whoever was killed may have left the end of a record: what is appended must not follow it.
                 for file, size in whole.items():
                     if _mine(file):
@@ -117,15 +119,23 @@ class Store:
         number = int(index[0]) // self.chunk
         lanes = slice(number * self.chunk, (number + 1) * self.chunk)
         file = _journal_file(self.path, number)
-        with _writing(self.path):
+        with writing(self.path):
             if not self.results.done[lanes].all():
                 journal.append(file, index, self.results.rows(index))
                 return
             for name, array in self.results.arrays.items():
                 self.array[name][lanes] = array[lanes]
-            # The mark comes last: a chunk without it is computed again.
+            _to_disk(path for name, x in self.results.arrays.items() for path in self._paths(name, number, x.ndim))
+            # The mark comes last: a chunk without it is computed again. The journal goes when all is on the disk: a
+            # power failure leaves a chunk that is whole, or its journal.
             self.array[_MARKS][number : number + 1] = _digest(self.results.arrays, lanes)
+            _to_disk(self._paths(_MARKS, number, 1))
             file.unlink(missing_ok=True)
+
+    def _paths(self, name: str, number: int, axes: int) -> list[Path]:
+        """The file of a chunk of an array, and the folders that know its name."""
+        file = (self.path / name).joinpath("c", str(number), *("0" * (axes - 1)))
+        return [file, *list(file.parents)[: axes + 1]]
 
     def close(self) -> None:
         """Let others write."""
@@ -149,7 +159,7 @@ def open_store(
     Raises:
         InputError: in one line.
     """
-    path = Path(path)
+    path = place("store", path)
     lane = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], jax.dtypes.canonicalize_dtype(x.dtype)), parameters)
     # A function of its own, so that an earlier trace under other settings of JAX is not taken for this one.
     traced = jax.jit(lambda arrays, lane: problem(arrays, lane)).trace(arrays, lane)
@@ -161,12 +171,12 @@ def open_store(
         "lanes": count,
         "chunk": chunk,
         "arrays": {name: [list(x.shape), x.dtype.str] for name, x in results.arrays.items()},
-        "shared": _hash(*(np.asarray(x) for x in arrays)),
+        "shared": hash_of(*(np.asarray(x) for x in arrays)),
         "program": hashlib.sha256(text.encode()).hexdigest(),
-        "versions": _versions(),
+        "versions": versions(),
     }
     given = dict(zip(names_of(parameters, _PARAMETERS), jax.tree.leaves(parameters), strict=True))
-    about["parameters"] = {name: _hash(x) for name, x in given.items()}
+    about["parameters"] = {name: hash_of(x) for name, x in given.items()}
     for name in ("zarr", "filelock"):
         _library(path, name)
     error = None
@@ -190,7 +200,7 @@ def open_store(
 
 def _create_or_refuse(path: Path, about: dict, given: dict[str, np.ndarray], results: Results, resume: bool) -> None:
     if not _exists(path):
-        with _writing(path):
+        with writing(path):
             _create(path, about, given, results)
     elif not resume:
         with _reading(path):
@@ -247,6 +257,22 @@ def _read(path: Path, group: Any, chunk: int, arrays: dict[str, np.ndarray]) -> 
     return whole
 
 
+def _to_disk(paths: Iterable[Path]) -> None:
+    """Wait until files and folders are on the disk, all at once: a file system writes them together."""
+
+    def wait(path: Path) -> None:
+        # Zarr leaves out a chunk that holds fill values alone; Windows opens no folders.
+        with suppress(FileNotFoundError, PermissionError):
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(wait, paths))
+
+
 def _digest(arrays: dict[str, np.ndarray], lanes: slice) -> np.uint64:
     """A checksum of some lanes of all arrays, never 0."""
     found = hashlib.blake2b(digest_size=8)
@@ -256,7 +282,8 @@ def _digest(arrays: dict[str, np.ndarray], lanes: slice) -> np.uint64:
     return np.uint64(int.from_bytes(found.digest(), "little") or 1)
 
 
-def _hash(*arrays: np.ndarray) -> str:
+def hash_of(*arrays: np.ndarray) -> str:
+    """Of dtypes, shapes and values."""
     found = hashlib.sha256()
     for x in arrays:
         found.update(f"{x.dtype.str}{x.shape}".encode())
@@ -300,7 +327,7 @@ def _locked(path: Path) -> Any:
     """The lock of this process's part of a store."""
     filelock = _library(path, "filelock")
     lock = filelock.FileLock(path / _MARKS / f".lock-{jax.process_index()}")
-    with _writing(path):
+    with writing(path):
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
@@ -323,7 +350,8 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
+    """A full disk and alike, in one line."""
     try:
         yield
     except OSError as error:
@@ -346,7 +374,8 @@ def _zarr(path: Path) -> Any:
     return _library(path, "zarr")
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of what makes the numbers."""
     import jaxlib.version
 
     from .. import __version__

@@ -14,6 +14,7 @@ import numpy as np
 from jax.core import Tracer
 
 from ..results import SUCCESS, InputError, Solution, SolverError
+from ._checks import flag, function, whole
 from ._lanes import (
     Problem,
     closed_over,
@@ -86,13 +87,17 @@ def sweep(
     of lanes should be a multiple of the devices there.
     """
     count = lane_count(parameters, "parameters")
+    function("problem", problem, "the parameters of one lane")
     static, arrays = parted(problem)
     given = (arrays, parameters, closed_over(problem), jnp.zeros(()))
     traced = any(isinstance(x, Tracer) for x in jax.tree.leaves(given))
     if lanes not in ("auto", "map", "vmap"):
         raise InputError(f"lanes={lanes!r} is unknown: choose 'auto', 'map' or 'vmap'")
-    if chunk is not None and (int(chunk) != chunk or chunk < 1):
-        raise InputError(f"chunk={chunk}: give a whole number of lanes, at least 1")
+    if chunk is not None:
+        chunk = whole("chunk", chunk, "a whole number of lanes")
+    if progress is not None:
+        function("progress", progress, "lanes finished", "all lanes", "lanes failed")
+    resume, throw = flag("resume", resume), flag("throw", throw)
     chosen = _devices(devices, jax.devices() if traced else jax.local_devices())
     if lanes == "auto":
         lanes = "map" if chosen[0].platform == "cpu" else "vmap"
@@ -107,7 +112,7 @@ def sweep(
     if store is None:
         solution = passes.solve(None, progress)
     else:
-        kept = open_store(store, static, arrays, parameters, count, passes.chunk, bool(resume))
+        kept = open_store(store, static, arrays, parameters, count, passes.chunk, resume)
         try:
             solution = passes.solve(kept, progress)
         finally:
@@ -125,7 +130,7 @@ class _Passes:
         share = None if chunk is None else -(-min(chunk, count) // len(devices))
         self.at_once = 1 if lanes == "map" else lanes_at_once(problem, arrays, parameters, self.mesh, devices, share)
         share = -(-count // jax.process_count())
-        self.chunk = int(chunk or max(min(_STORED, share), self.at_once * len(devices)))
+        self.chunk = chunk or max(min(_STORED, share), self.at_once * len(devices))
 
     def solve(self, store: Store | None, progress) -> Solution:
         """All lanes."""
@@ -187,13 +192,12 @@ def _in_one_program(problem, arrays, parameters, count, lanes, chunk, devices) -
 def _devices(number: int | None, there: list) -> list:
     if number is None:
         return there
-    if int(number) != number or number < 1:
-        raise InputError(f"devices={number}: give a whole number, at least 1")
+    number = whole("devices", number)
     if number > len(there):
         raise InputError(
             f"devices={number}, but JAX has {len(there)}: give fewer, or on a CPU set jax_num_cpu_devices first"
         )
-    return there[: int(number)]
+    return there[:number]
 
 
 def _throw_if_failed(solution: Solution) -> Solution:

@@ -87,8 +87,16 @@ def limits_of(start: Any, bounds: Any) -> tuple[Limits, Unravel]:
         InputError: parameters that are no floating-point numbers, limits that do not fit, a start outside of them.
     """
     leaves = jax.tree.leaves(start)
-    if not leaves or not all(_floating(leaf) for leaf in leaves):
+    # None is an absent part of a module, but no entry of a dict or a list.
+    entries = jax.tree_util.tree_leaves_with_path(start, is_leaf=lambda x: x is None)
+    holes = [p for p, x in entries if x is None and not (p and isinstance(p[-1], jax.tree_util.GetAttrKey))]
+    if holes or not leaves or not all(_floating(leaf) for leaf in leaves):
         raise InputError("start has no parameter, or one that is no floating-point number: write 1.0 instead of 1")
+    names = names_of(start)
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice or not names:
+        what = f"two parameters would be called {twice[0]!r}: rename one" if twice else "start has no number: give some"
+        raise InputError(what)
     x, unravel = ravel_pytree(jax.tree.map(jnp.asarray, start))
     unravel = Unravel(unravel, x.dtype)
     x = x.astype(jnp.asarray(0.0).dtype)
@@ -120,7 +128,9 @@ def _is_rule(rule) -> bool:
     """None, "positive", or two finite numbers in order."""
     if rule is None or isinstance(rule, str):
         return rule is None or rule == "positive"
-    return pair_of_numbers(rule) and bool(np.isfinite(rule).all()) and rule[0] < rule[1]
+    if not pair_of_numbers(rule) or any(np.ndim(v) for v in rule):
+        return False
+    return bool(np.isfinite(rule).all()) and rule[0] < rule[1]
 
 
 def pair_of_numbers(rule) -> bool:

@@ -146,6 +146,107 @@ def test_names_of_an_elastic_tensor(cli):
     assert "C66" in call.out and "C16" not in call.out
 
 
+PATH = TEXT + "[load]\ngradient = [1, 0]\nsteps = 2\n"
+SHEAR = """\
+[cell]
+image = 'one.npy'
+[phases.0]
+young = 100.0
+poisson = 0.25
+[phases.0.hardening]
+kind = 'linear'
+yield_stress = 9.0
+modulus = 5.0
+[load]
+strain = [0, 0, 9]
+steps = 2
+[sweep]
+[sweep.phases.0.hardening]
+yield_stress = [0.5, 0.8]
+[sweep.load]
+strain_12 = [0.02, 0.03]
+amplitude = [1, 2]
+"""
+
+
+def sheared(gamma, sy, young=100.0, poisson=0.25, modulus=5.0):
+    """tau = G (gamma - sqrt(3) p), sqrt(3) tau = sy + H p: stress, stored energy and what sy takes over p."""
+    g = young / (2 * (1 + poisson))
+    p = max(0.0, (np.sqrt(3) * g * gamma - sy) / (3 * g + modulus))
+    tau = g * (gamma - np.sqrt(3) * p)
+    return tau, tau**2 / (2 * g) + modulus * p**2 / 2, sy * p
+
+
+def test_paths_from_end_to_end(cli, result):
+    """Shear of a homogeneous cell that yields, in closed form; curves in the store, and on again from there."""
+    np.save("one.npy", np.zeros((2, 2), np.uint8))
+    Path("s.toml").write_text(SHEAR)
+    call = cli("sweep", "s.toml")
+    assert call.code == 0, call.err
+    assert "8 lanes of 2 x 2 voxels, 2 steps each" in call.err and "stress_12" in call.out
+    assert "stress_11" not in call.out  # a zero but for rounding
+    table, lanes = rows("s-jaxhomog"), [(y, g * a) for y in (0.5, 0.8) for g in (0.02, 0.03) for a in (1, 2)]
+    expected = [sheared(gamma, sy) for sy, gamma in lanes]
+    found = [[float(row[key]) for key in ("stress_12", "energy", "dissipated")] for row in table]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert [float(row["load.amplitude"]) for row in table] == [1, 2] * 4
+    assert {row["rows"] for row in table} == {"2"} and {row["result"] for row in table} == {"success"}
+    folder = Path("s-jaxhomog")
+    pictures = [f"{k}.{form}" for k in ("curves", "distribution") for form in ("png", "svg")]
+    assert sorted(os.listdir(folder)) == [
+        *(pictures if have_matplotlib() else []),
+        "store",
+        "summary.json",
+        "table.csv",
+    ]
+    said = result(folder / "summary.json")
+    assert said["properties"]["stress_12"]["mean"] == pytest.approx(np.mean([e[0] for e in expected]), rel=1e-6)
+    store = jh.load_sweep(folder / "store")
+    assert store.value["stress"].shape == (8, 2, 3)
+    np.testing.assert_allclose(store.value["strain"][:, :, 2], [[gamma / 2, gamma] for _, gamma in lanes], rtol=1e-9)
+    first = [sheared(gamma / 2, sy)[0] for sy, gamma in lanes]
+    np.testing.assert_allclose(store.value["stress"][:, 0, 2], first, rtol=1e-6)
+    call = cli("sweep", "s.toml", "--resume", "--no-plot")
+    assert call.code == 0 and "8 of 8 lanes are in the store already" in call.err and rows("s-jaxhomog") == table
+
+
+def test_a_path_that_ends_early_is_three(cli):
+    """Perfect plasticity carries no more than sy / sqrt(3)."""
+    np.save("one.npy", np.zeros((2, 2), np.uint8))
+    load = "stress = [0, 0, 1.0]\nstrain = [0, 0, 0]\nstress_controlled = [false, false, true]\n"
+    text = SHEAR.replace("strain = [0, 0, 9]\n", load).replace("modulus = 5.0", "modulus = 0.0")
+    text = text.replace("strain_12 = [0.02, 0.03]\namplitude = [1, 2]", "amplitude = [0.2, 0.9]")
+    Path("s.toml").write_text(text.replace("[0.5, 0.8]", "[1]") + "[solver]\nmax_cuts = 0\n")
+    call = cli("sweep", "s.toml", "--no-plot")
+    assert call.code == 3 and "1 of 2 lanes failed" in call.err, call.err
+    table = rows("s-jaxhomog")
+    assert [row["result"] for row in table] == ["success", "no_equilibrium"]
+    assert [row["rows"] for row in table] == ["2", "1"] and table[1]["strain_12"] == "nan"
+    assert float(table[0]["strain_12"]) == pytest.approx(0.2 / 40, rel=1e-6)
+
+
+@pytest.mark.slow
+def test_paths_at_finite_strain(cli):
+    """A lane is the single path with its own numbers; F - 1 is what the amplitude multiplies."""
+    labels = np.zeros((4, 3), np.uint8)
+    labels[:2] = 1
+    np.save("one.npy", labels)
+    text = SHEAR.replace("strain = [0, 0, 9]", "F = [1.1, 0, 0, 1]").replace("strain_12 = [0.02, 0.03]", "F_12 = [0.1]")
+    stiff = "[phases.1]\nc11 = 300\nc12 = 150\nc44 = 90\n[physics]\nkind = 'finite_strain'\n"
+    text += "[sweep.phases.1]\nc44 = [60]\n"
+    Path("s.toml").write_text(stiff + text.replace("amplitude = [1, 2]", "amplitude = [0.5]"))
+    call = cli("sweep", "s.toml", "--no-plot")
+    assert call.code == 0, call.err
+    f = np.eye(2).ravel() + np.array([[0.5], [1.0]]) * [0.05, 0.05, 0, 0]
+    soft = jh.LinearElastic.isotropic(*np.float64([100.0, 0.25]))
+    stiff = jh.SaintVenantKirchhoff(jh.LinearElastic.cubic(*np.float64([300, 150, 60])))
+    for row, sy in zip(rows("s-jaxhomog"), (0.5, 0.8), strict=True):
+        law = {0: jh.FiniteJ2Plasticity(soft, jh.LinearHardening(*np.float64([sy, 5.0]))), 1: stiff}
+        s = jh.drive(jh.Grid((4, 3), (4.0, 3.0)), jh.PhaseMixture(labels, law), jh.LoadPath.finite(f))
+        for k, name in enumerate(("11", "12", "21", "22")):
+            assert float(row[f"P_{name}"]) == pytest.approx(float(s.value.stress[-1, k]), rel=1e-6, abs=1e-9)
+
+
 BAD = {
     "no sweep": (PHASES, "no [sweep]"),
     "nothing varies": ("[cell]\nimage = 'cells/a.npy'\n" + PHASES + "[sweep]\n", "varies nothing"),
@@ -168,12 +269,28 @@ BAD = {
     "half spheres": (PHASES + "[sweep.spheres]\nshape = [4, 4]\n", "lacks radius and fraction and number"),
     "bad spheres": (PHASES + SPHERES.replace("0.3", "1.3"), "fraction"),
     "flow": (TEXT + "[phases.0.hardening]\nkind = 'linear'\nyield_stress = 1\nmodulus = 1\n", "jaxhomog drive"),
+    "load without a load": (TEXT + "[sweep.load]\namplitude = [1]\n", "[sweep.load] without [load]"),
+    "load of another physics": (TEXT + "[load]\nstrain = [1, 0, 0]\n", "does not belong to conduction"),
+    "load of 3-D": (TEXT + "[load]\ngradient = [1, 0, 0]\n", "a 2-D image takes 2"),
+    "unknown component": (PATH + "[sweep.load]\ngradient_3 = [1]\n", "amplitude, or one of gradient_1, gradient_2"),
+    "component that is free": (PATH + "[sweep.load]\nflux_1 = [1]\n", "is not prescribed by [load]"),
+    "component of rows": (PATH.replace("steps = 2", "") + "[sweep.load]\ngradient_1 = [1]\n", "give load.steps"),
+    "amplitude of text": (PATH + "[sweep.load]\namplitude = ['a']\n", "no number"),
+    "values of a path": (PATH.replace("[2, 5, 9]", "[2, -1]"), "[sweep.phases.1]: conductivity of phase 1"),
+    "setting of homogenize": (PATH.replace("1e-10", "1e-6\nfield_tolerance = 1e-3"), "no setting of sweep with a"),
+    "bad yield stress": (SHEAR.replace("[0.5, 0.8]", "[0.5, -1]"), "yield_stress of phase 0"),
+    "hardening that is not there": (SHEAR.replace("yield_stress = [0.5, 0.8]", "rate = [1]"), "no rate of one number"),
+    "kinematic that is not there": (SHEAR + "[sweep.phases.0.kinematic]\nmodulus = [1]\n", "no modulus of one number"),
+    "unknown hardening": (SHEAR.replace("yield_stress = [", "yeild_stress = ["), "did you mean 'yield_stress'"),
+    "hardening that is a list": (SHEAR.replace("[sweep.load]", "[sweep.phases.1]\nhardening = [1]\n[sweep.load]"),
+                                 "not a table"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("case", BAD)
 def test_one_line(case, cells, refused):
     text, say = BAD[case]
+    np.save("one.npy", np.zeros((2, 2), np.uint8))
     Path("sweep.toml").write_text(text)
     refused("sweep", "sweep.toml", say=say)
 

@@ -190,6 +190,29 @@ def test_optax_keeps_bounds_and_resumes_bit_for_bit():
     assert again.stats["steps"] == 0 and again.value.objective == whole.value.objective
 
 
+def test_a_line_search_of_optax():
+    """L-BFGS on a quadratic of two variables ends within a few steps, and goes on bit for bit."""
+
+    def f(v):
+        a, b = v[0] - 0.3, v[1] - 2.0
+        return a**2 + b**2 + a * b / 2
+
+    start, options = np.array([0.9, 0.1]), dict(optimizer=optax.lbfgs())
+    s = jh.design(f, start, max_steps=8, **options)
+    np.testing.assert_allclose(s.value.variables, [0.3, 2.0], atol=1e-6)
+    half = jh.design(f, start, max_steps=2, **options)
+    rest = jh.design(f, start, max_steps=8, state=half.state, **options)
+    assert np.array_equal(rest.state.variables, s.state.variables)
+    with pytest.raises(jh.InputError, match="knows no bounds: use optimizer='slsqp'"):
+        jh.design(f, start, bounds=(0.0, 1.0), **options)
+
+
+def test_a_line_search_backs_away_from_points_that_fail():
+    f = lambda v: jnp.sum(v**2) - 1e-3 * jnp.sum(jnp.log(0.5 - v))  # noqa: E731  NaN beyond 0.5
+    s = jh.design(f, np.array([-3.0, 0.4]), optimizer=optax.lbfgs(), max_steps=30)
+    assert np.abs(jax.grad(lambda v: f(v))(s.value.variables)).max() < 1e-6
+
+
 def test_a_design_is_saved_and_goes_on_from_its_file(tmp_path):
     start, options = {"a": np.ones(2), "b": np.ones((2, 1))}, dict(optimizer=optax.adam(0.1))
     f = lambda v: distance(v).objective  # noqa: E731
@@ -286,6 +309,34 @@ def one(v):
         (
             lambda: jh.design(one, np.ones(2), state=DesignState(np.ones(3), 0, 0, np.ones(3))),
             "the state has 3 variables and is in stage 0: start has 2",
+        ),
+        (lambda: jh.design(one, np.ones(2), state=3), "state is a int: give solution.state"),
+        (lambda: jh.design(one, np.ones(2), bounds=("a", "b")), "the lower bound is no number"),
+        (lambda: jh.design(one, np.ones(2), bounds=(0.0, np.ones(3))), "the upper bound has another shape"),
+        (lambda: jh.design(one, np.ones(2), bounds=3), "bounds=3: give (lower, upper)"),
+        (lambda: jh.design(one, np.array([1.0, np.nan])), "start is nan at variable 1: give finite"),
+        (lambda: jh.design(one, None), "start has no leaf"),
+        (lambda: jh.design(one, "x"), "start has no leaf"),
+        (lambda: jh.design(None, np.ones(2)), "problem is a NoneType: give a function of the variables"),
+        (lambda: jh.design(lambda: 1.0, np.ones(2)), "problem cannot be called (too many"),
+        (lambda: jh.design(one, np.ones(2), stages=(1.0,)), "a function of the variables and a stage"),
+        (lambda: jh.design(one, np.ones(2), stages=3), "stages=3: give a list"),
+        (lambda: jh.design(one, np.ones(2), stages=[1.0, "x"]), "stages[1]='x': give finite numbers"),
+        (lambda: jh.design(one, np.ones(2), stages=[None]), "stages[0]=None"),
+        (lambda: jh.design(one, np.ones(2), callback=3), "callback is a int: give a function of a step"),
+        (lambda: jh.design(one, np.ones(2), max_steps="x"), "max_steps='x': give a whole number"),
+        (lambda: jh.design(one, np.ones(2), max_steps=True), "max_steps=True"),
+        (lambda: jh.design(one, np.ones(2), tolerance=None), "tolerance=None: give a number between 0 and 1"),
+        (lambda: jh.design(lambda v: None, np.ones(2)), "the objective is a NoneType: return one real number"),
+        (lambda: jh.design(lambda v: 1j * v[0], np.ones(2)), "the objective is a complex"),
+        (lambda: jh.design(lambda v: jh.Criteria(v[0], [v]), np.ones(2)), "inequality is a list: give a dict"),
+        (
+            lambda: jh.design(lambda v: jh.Criteria(v[0], equality={"a": "x"}), np.ones(2)),
+            "equality 'a' is a str: give an array of real numbers",
+        ),
+        (
+            lambda: jax.grad(lambda c: jh.design(lambda v: one(v - c), np.ones(2)).value.objective)(0.3),
+            "call it outside jit",
         ),
     ],
 )

@@ -221,6 +221,87 @@ def test_a_parameter_at_its_bound_is_held_there():
     assert np.isfinite(v.sample(jax.random.key(0), 3)["b"]).all()
 
 
+CHECKPOINTED = {
+    "Levenberg-Marquardt": None,
+    "best of Gauss-Newton": optx.BestSoFarLeastSquares(optx.GaussNewton(rtol=1e-8, atol=1e-8)),
+    "BFGS": optx.BFGS(rtol=1e-8, atol=1e-8),
+    "adam": optax.adam(0.05),
+}
+
+
+@pytest.mark.parametrize("solver", CHECKPOINTED.values(), ids=CHECKPOINTED.keys())
+def test_a_fit_that_is_cut_off_goes_on_from_its_file(tmp_path, solver):
+    """The same call, made again, ends bit for bit where one that nobody cut off does; and once more at no step."""
+    e, start, file = Experiment(line, Y, 0.05), {"a": 1.0, "b": 1.0}, tmp_path / "fit.npz"
+    options = dict(solver=solver, tolerance=1e-6, max_steps=30, throw=False)
+    whole = fit(e, start, **options)
+
+    def interrupt(step, chi):
+        if step == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(e, start, checkpoint=file, progress=interrupt, **options)
+    told = []
+    rest = fit(e, start, checkpoint=file, progress=lambda step, chi: told.append(step), **options)
+    assert told[0] == 3 and rest.stats["steps"] == whole.stats["steps"] == told[-1]
+    np.testing.assert_array_equal(rest.value.z, whole.value.z)
+    again = fit(e, start, checkpoint=file, **options)
+    np.testing.assert_array_equal(again.value.z, whole.value.z)
+    assert again.stats["steps"] == whole.stats["steps"] and [p.name for p in tmp_path.iterdir()] == ["fit.npz"]
+
+
+def test_a_checkpoint_of_another_fit_is_refused(tmp_path):
+    e, start, file = Experiment(line, Y, 0.05), {"a": 1.0, "b": 1.0}, tmp_path / "fit.npz"
+    loose = fit(e, start, checkpoint=file, tolerance=100.0)
+    assert fit(e, start, checkpoint=file, tolerance=1e-6).stats["steps"] > loose.stats["steps"], "a finer one goes on"
+    before = file.read_bytes()
+
+    def cubic(p):
+        return p["a"] + p["b"] * X**3
+
+    other = {
+        "start, bounds or prior differ": lambda: fit(e, {"a": 1.0, "b": 1.1}, checkpoint=file),
+        "experiments differ": lambda: fit(Experiment(line, Y + 1, 0.05), start, checkpoint=file),
+        "models differ": lambda: fit(Experiment(cubic, Y, 0.05), start, checkpoint=file),
+        "solver differ": lambda: fit(e, start, checkpoint=file, solver=optax.adam(0.1)),
+        "give one of them": lambda: fit(e, start, checkpoint=file, state=loose.state),
+        "is a folder": lambda: fit(e, start, checkpoint=tmp_path),
+        "no folder that exists": lambda: fit(e, start, checkpoint=tmp_path / "a" / "b"),
+        "checkpoint=3: give the path": lambda: fit(e, start, checkpoint=3),
+        "outside": lambda: jax.jit(lambda s: fit(e, s, checkpoint=file).value.z)(start),
+    }
+    for words, run in other.items():
+        with pytest.raises(jh.InputError, match=words) as caught:
+            run()
+        assert "\n" not in str(caught.value) and file.read_bytes() == before
+    file.write_bytes(before[:-50])
+    with pytest.raises(jh.InputError, match="is no checkpoint of a fit"):
+        fit(e, start, checkpoint=file)
+
+
+def test_solvers_that_do_not_fit_are_named():
+    e, start, tight = Experiment(line, Y, 0.05), {"a": 1.0, "b": 1.0}, dict(rtol=1e-8, atol=1e-8)
+    for solver, words in (
+        (optx.GoldenSearch(**tight), "GoldenSearch searches an interval"),
+        (optx.BestSoFarMinimiser(optx.GoldenSearch(**tight)), "GoldenSearch searches an interval"),
+        (optx.Newton(**tight), "solver is a Newton: give a least squares solver"),
+        (optx.LevenbergMarquardt, "solver is the class LevenbergMarquardt"),
+        (optax.adam, "solver is a function"),
+    ):
+        with pytest.raises(jh.InputError, match=words):
+            fit(e, start, solver=solver)
+
+
+def test_a_fit_that_ends_above_its_tolerance_has_failed():
+    """A minimiser's own rule ends it early: the distance in standard deviations decides, and nothing beside it."""
+    e, start = Experiment(exponential, exponential({"size": 2.0, "time": 0.3}) + 0.01, 0.01), {"size": 1.0, "time": 0.5}
+    solver = optx.BFGS(rtol=1e-2, atol=1e-2)
+    far = float(fit(e, start, solver=solver, throw=False, tolerance=1e-3).stats["distance"])
+    for tolerance, name in ((far / 1.1, "max_iterations"), (far * 1.1, "success")):
+        assert fit(e, start, solver=solver, tolerance=tolerance, throw=False).result.name == name
+
+
 def test_single_precision_and_mixed():
     for start in (np.float32(1.0), 1.0):
         v = fit(Experiment(line, Y.astype(np.float32), np.float32(0.05)), {"a": start, "b": start}).value
@@ -253,6 +334,10 @@ def test_a_batch_of_fits():
 
 def test_bad_input_says_what_to_do(unchecked):
     e, start = Experiment(line, Y, 0.05), {"a": 1.0, "b": 1.0}
+
+    def at(p, x):
+        return p["a"] + x
+
     for run, words in (
         (lambda: fit([], start), "there are no experiments"),
         (lambda: fit([line], start), "an experiment is a function"),
@@ -272,14 +357,30 @@ def test_bad_input_says_what_to_do(unchecked):
         (lambda: fit(e, start, bounds={"a": (0.0, None)}), "finite and in order"),
         (lambda: fit(e, start, tolerance=-1), "tolerance=-1"),
         (lambda: fit(e, start, confidence="a"), "confidence='a'"),
-        (lambda: fit(e, start, progress=3), "progress is a int"),
+        (lambda: fit(e, start, progress=3), "progress is a int: give a function of the step"),
         (lambda: fit(e, start, state=3), "state is not that of a fit"),
         (lambda: fit(None, start), "there are no experiments"),
         (lambda: Experiment(line, "abc"), "data are no numbers"),
         (lambda: Experiment(line, Y + 1j), "data are no numbers"),
         (lambda: Experiment(line, [1.0, np.inf]), "data are infinite"),
         (lambda: Experiment(line, Y, np.full((8, 1), 0.05)), "does not fit data"),
-        (lambda: Experiment(line, Y, 0.05, inputs=np.ones(3)), "inputs have lengths"),
+        (lambda: Experiment(at, Y, 0.05, inputs=np.ones(3)), "inputs have lengths"),
+        (lambda: Experiment(at, Y, 0.05, inputs=["a"] * 8), "inputs hold 'a'"),
+        (lambda: Experiment(line, Y, 0.05, inputs=X), "model cannot be called"),
+        (lambda: Experiment(line, [[1, 2], [3]]), "data are no numbers"),
+        (lambda: Experiment(line, Y, "0.05"), "noise are no numbers"),
+        (lambda: Experiment(line, Y, np.inf), "positive and finite"),
+        (lambda: Experiment(line, True), "data are no numbers"),
+        (lambda: Experiment(line, Y, name=3), "name=3: give a text"),
+        (lambda: fit(e, {"a": 1.0}), "asks for 'b', which is no parameter: there are a"),
+        (lambda: jh.identifiability(e, {"a": 1.0}), "asks for 'b'"),
+        (lambda: jh.identifiability(None, start), "there are no experiments"),
+        (lambda: jh.identifiability(e, {"a": "x", "b": 1.0}), "no floating-point number"),
+        (lambda: fit(e, {"a": None, "b": 1.0}), "no floating-point number"),
+        (lambda: fit(e, {"a.b": 1.0, "a": {"b": 1.0}}), "would be called 'a.b'"),
+        (lambda: fit(e, start, bounds={"a": (np.zeros(2), np.ones(2))}), "finite and in order"),
+        (lambda: fit(e, start, throw=np.ones(2)), "give True or False"),
+        (lambda: fit(e, start, tolerance=True), "tolerance=True"),
         (lambda: fit(Experiment(lambda p: {"x": p["a"]}, Y, 0.05), start), "returns a dict"),
         (lambda: fit(e, start, prior={"a": (0.0, 0.0)}), "standard deviation > 0"),
         (lambda: fit(e, start, confidence=95), "between 0 and 1"),

@@ -161,7 +161,7 @@ def test_another_sweep_is_refused(store, monkeypatch):
     refused(store, "parameters differ", lanes={"k": LANES["k"] + np.eye(7)[0, :, None, None]}, resume=True)
     refused(store, "number of lanes differ", lanes=laminates(6), resume=True)
     refused(store, "problem differ", problem=looser, resume=True)
-    monkeypatch.setattr(_store, "_versions", lambda: {"jaxhomog": "0.0"})
+    monkeypatch.setattr(_store, "versions", lambda: {"jaxhomog": "0.0"})
     refused(store, "versions of jaxhomog or JAX differ", resume=True)
 
 
@@ -207,6 +207,28 @@ def test_foreign_things_are_left_alone(tmp_path):
             jh.load_sweep(tmp_path / name)
     with pytest.raises(jh.InputError, match="no directory"):
         jh.load_sweep(tmp_path / "missing")
+
+
+def test_a_chunk_is_on_the_disk_before_its_journal_goes(tmp_path, monkeypatch):
+    """Power fails at any moment: what was not synchronized may be gone, and must not be all there is."""
+    events, sync, unlink = [], os.fsync, Path.unlink
+
+    def synced(descriptor):
+        events.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        sync(descriptor)
+
+    def unlinked(path, *args, **kwargs):
+        events.append(f"gone {path.name}")
+        unlink(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "unlink", unlinked)
+    jh.sweep(solve, LANES, chunk=2, store=tmp_path / "s", lanes="map")
+    at = {event: k for k, event in reversed(list(enumerate(events)))}
+    store = str(tmp_path / "s")
+    mark, gone = at[f"{store}/finished/c/0"], at["gone .journal-0"]
+    assert at[f"{store}/value.effective/c/0/0/0"] < mark < gone and at[f"{store}/code/c/0"] < mark
+    assert at[f"{store}/value.effective/c"] < mark and at[f"{store}/finished/c"] < gone
 
 
 def test_two_writers_are_kept_apart(half, whole):

@@ -214,6 +214,21 @@ class Unhashable:
         (solve, LANES, {"devices": 99}, "jax_num_cpu_devices"),
         (lambda lane: lane["k"], LANES, {}, "return the Solution"),
         (Unhashable(1.0), LANES, {}, "not hashable"),
+        (None, LANES, {}, "problem is a NoneType: give a function of the parameters of one lane"),
+        (lambda: 1, LANES, {}, "problem cannot be called"),
+        (solve, "abc", {}, "parameters is 'abc': give an array of numbers"),
+        (solve, {"k": np.array(["a"])}, {}, r"parameters\['k'\] is array"),
+        (solve, {"k": [object()]}, {}, "give an array of numbers"),
+        (solve, {"k": np.ones(2), 1: np.ones(2)}, {}, "names of several types"),
+        (solve, LANES, {"chunk": "x"}, "chunk='x': give a whole number of lanes"),
+        (solve, LANES, {"chunk": True}, "chunk=True"),
+        (solve, LANES, {"chunk": np.nan}, "chunk=nan"),
+        (solve, LANES, {"devices": "x"}, "devices='x'"),
+        (solve, LANES, {"store": 3}, "store=3: give the path as a text"),
+        (solve, LANES, {"store": ""}, "store='': give the path"),
+        (solve, LANES, {"store": "a\0b"}, "null character"),
+        (solve, LANES, {"resume": "x"}, "resume='x': give True or False"),
+        (solve, LANES, {"progress": 3}, "progress is a int"),
     ],
 )
 def test_bad_arguments(problem, parameters, options, say):
@@ -230,8 +245,15 @@ def test_a_store_under_a_trace_is_refused(tmp_path):
 def test_product_wants_axes():
     with pytest.raises(jh.InputError, match="no axes"):
         jh.product()
-    with pytest.raises(jh.InputError, match="product: a"):
-        jh.product(a=np.ones((0, 2)))
+    for axis in (np.ones((0, 2)), "x", [[1, 2], [3]], np.array([None, 1]), None, 1.0, {"b": object()}):
+        with pytest.raises(jh.InputError, match="product: a"):
+            jh.product(a=axis)
+
+
+def test_a_path_that_is_none():
+    for path in (None, 3, b"x"):
+        with pytest.raises(jh.InputError, match="path="):
+            jh.load_sweep(path)
 
 
 @pytest.mark.slow

@@ -5,6 +5,13 @@ from ._correlation import correlation_length as correlation_length
 from ._correlation import radial_average as radial_average
 from ._correlation import specific_surface as specific_surface
 from ._correlation import two_point_correlation as two_point_correlation
+from ._ensembles import random_checkerboard as random_checkerboard
+from ._ensembles import realizations as realizations
+from ._fibres import axial_directions as axial_directions
+from ._fibres import fibre_segments as fibre_segments
+from ._fibres import fibres as fibres
+from ._fraction_interval import FractionInterval as FractionInterval
+from ._fraction_interval import fraction_interval as fraction_interval
 from ._gaussian import gaussian_field as gaussian_field
 from ._gaussian import thresholded as thresholded
 from ._generators import checkerboard as checkerboard
@@ -25,6 +32,8 @@ from ._integral_range import RANGE_UNIFORM as RANGE_UNIFORM
 from ._integral_range import IntegralRange as IntegralRange
 from ._integral_range import integral_range as integral_range
 from ._integral_range import window_variance as window_variance
+from ._packings import hard_spheres as hard_spheres
+from ._packings import sphere_packing as sphere_packing
 from ._percolation import Percolation as Percolation
 from ._percolation import percolation as percolation
 from ._volume_fraction import enclosing_voxels as enclosing_voxels

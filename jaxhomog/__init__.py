@@ -9,6 +9,7 @@
 from .api import LoadPath as LoadPath
 from .api import apply as apply
 from .api import certify as certify
+from .api import correctors as correctors
 from .api import describe as describe
 from .api import drive as drive
 from .api import duality as duality

@@ -117,6 +117,17 @@ class Solution(eqx.Module):
     stats: dict[str, Any]
 
 
+def real_array(x: Any, name: str) -> Array:
+    """What a user gave for an argument as an array of floats, or one line that names the argument."""
+    try:
+        values = jnp.asarray(x)
+    except (TypeError, ValueError):
+        values = None
+    if values is None or not (jnp.issubdtype(values.dtype, jnp.floating) or jnp.issubdtype(values.dtype, jnp.integer)):
+        raise InputError(f"{name}={x!r}: give a number or an array of real numbers")
+    return values if jnp.issubdtype(values.dtype, jnp.floating) else values.astype(jnp.result_type(float))
+
+
 def worst_of(*codes) -> Array:
     """The most severe of several codes, lane by lane."""
     worst = jnp.asarray(codes[0], jnp.int32)

@@ -27,6 +27,7 @@ from ._interfaces import averaged_balance as averaged_balance
 from ._interfaces import interface_area as interface_area
 from ._interfaces import interface_term as interface_term
 from ._interfaces import surface_density as surface_density
+from ._interpolate import interpolated as interpolated
 from ._mean_volume import MeanVolumeResponse as MeanVolumeResponse
 from ._mean_volume import mean_volume as mean_volume
 from ._mean_volume import mean_volume_stress as mean_volume_stress

@@ -32,6 +32,8 @@ from ._integral_range import RANGE_UNIFORM as RANGE_UNIFORM
 from ._integral_range import IntegralRange as IntegralRange
 from ._integral_range import integral_range as integral_range
 from ._integral_range import window_variance as window_variance
+from ._length_error import MeasuredLength as MeasuredLength
+from ._length_error import measured_length as measured_length
 from ._packings import hard_spheres as hard_spheres
 from ._packings import sphere_packing as sphere_packing
 from ._percolation import Percolation as Percolation

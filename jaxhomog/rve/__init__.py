@@ -2,6 +2,10 @@
 
 from .bounds import lower_conductivity as lower_conductivity
 from .cell import Unknowns as Unknowns
+from .correctors import Correctors as Correctors
+from .correctors import corrected as corrected
+from .correctors import line_correctors as line_correctors
+from .correctors import second_correctors as second_correctors
 from .down import load_cases as load_cases
 from .down import macro_gradient as macro_gradient
 from .eigen import eigen_fluctuation as eigen_fluctuation

@@ -21,7 +21,7 @@ _REGIMES: Final = (
     ("strong", "hierarchical: first-order homogenization, the effective property is passed up once"),
     ("weak", "corrected: first-order correctors or second-order homogenization, the first order alone is too coarse"),
     ("none", "concurrent: the scales are not separated, resolve the microstructure where the macroscopic field varies"),
-    ("undecided", "a ratio or the tolerance is NaN or negative: give micro over macro scales that are not negative"),
+    ("undecided", "a ratio, a constant or the tolerance is NaN or negative: give scales that are not negative"),
 )
 
 # Units in the last place by which a sum may exceed the tolerance and still be equal to it: one rounding for each
@@ -55,19 +55,25 @@ class Regime(eqx.Module):
 
 
 def regime(
-    eps_length: Real[ArrayLike, "..."], eps_time: Real[ArrayLike, "..."], tolerance: Real[ArrayLike, "..."]
+    eps_length: Real[ArrayLike, "..."],
+    eps_time: Real[ArrayLike, "..."],
+    tolerance: Real[ArrayLike, "..."],
+    first: Real[ArrayLike, "..."] = 1.0,
+    second: Real[ArrayLike, "..."] = 1.0,
 ) -> Regime:
     """Regime of scale separation for a tolerance.
 
-        strong:  eps_L + eps_T <= tau,     weak:  eps_L^2 + eps_T^2 <= tau,     none otherwise
+        strong:  c1 eps_L + eps_T <= tau,     weak:  c2 eps_L^2 + eps_T^2 <= tau,     none otherwise
 
     The error of a first-order scheme is of order eps, that of a corrected one of order eps^2, with constants of order
-    one that this rule takes as one. Equality is inside, up to four units in the last place of the dtype.
+    one that the textbook rule takes as one. Equality is inside, up to four units in the last place of the dtype.
 
     Args:
         eps_length: L_micro / L_macro.
         eps_time: T_micro / T_macro; 0 for a steady problem.
-        tolerance: tau, the relative error that is accepted. The three may be arrays that broadcast.
+        tolerance: tau, the relative error that is accepted. All of them may be arrays that broadcast.
+        first: c1; `expansion_constants` has those of a cell.
+        second: c2.
 
     Returns:
         `Regime` of the broadcast shape; `undecided` where a number is NaN or negative.
@@ -78,10 +84,10 @@ def regime(
         order sqrt(eps) in H1, Jikov, Kozlov & Oleinik (1994), Homogenization of Differential Operators, chapter 1.)
     """
     # Python numbers take the precision of the arrays beside them, and of JAX's default where there is none.
-    dtype = jnp.result_type(eps_length, eps_time, tolerance, 0.0)
-    length, time, tau = (jnp.asarray(x, dtype) for x in (eps_length, eps_time, tolerance))
+    dtype = jnp.result_type(eps_length, eps_time, tolerance, first, second, 0.0)
+    length, time, tau, c1, c2 = (jnp.asarray(x, dtype) for x in (eps_length, eps_time, tolerance, first, second))
     limit = tau * (1 + _ULPS * jnp.finfo(dtype).eps)
-    strong, weak = length + time <= limit, length**2 + time**2 <= limit
-    known = (length >= 0) & (time >= 0) & (tau >= 0)
+    strong, weak = c1 * length + time <= limit, c2 * length**2 + time**2 <= limit
+    known = (length >= 0) & (time >= 0) & (tau >= 0) & (c1 >= 0) & (c2 >= 0)
     code = jnp.where(strong, REGIME_STRONG, jnp.where(weak, REGIME_WEAK, REGIME_NONE))
     return Regime(jnp.where(known, code, REGIME_UNDECIDED).astype(jnp.int32))

@@ -70,6 +70,7 @@ from .studies import ramp as ramp
 from .studies import rve_size as rve_size
 from .studies import simp as simp
 from .studies import sweep as sweep
+from .studies import trust as trust
 from .tensors import Rotation as Rotation
 from .tensors import from_voigt as from_voigt
 from .tensors import to_voigt as to_voigt

@@ -7,6 +7,7 @@ from ._compliance import Compliance as Compliance
 from ._compliance import effective_compliance as effective_compliance
 from ._correctors import correctors as correctors
 from ._describe import describe as describe
+from ._describe import versions as versions
 from ._describe_driven import describe_driven as describe_driven
 from ._describe_driven import message_keys as message_keys
 from ._drive import Driven as Driven

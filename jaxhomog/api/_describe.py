@@ -78,7 +78,7 @@ def describe(
         "engineering": _numbers(engineering_constants(tensor)) if good and elastic else None,
         "phases": None if image is None else _phases(np.asarray(image), phase_names or {}),
         "transport": None if elastic else _transport(grid, law, tensor if good else None, value, stats),
-        "versions": _versions(),
+        "versions": versions(),
         "axes": "array axis k is direction k + 1; "
         + ("tensors in engineering Voigt order " if elastic else "tensor components ")
         + " ".join(_components(law.physics, grid.dim)),
@@ -150,7 +150,7 @@ def _transport(grid: Grid, law: AbstractLaw, tensor: np.ndarray | None, value, s
     return out
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
     """What a reader needs to repeat the computation."""
     import equinox
     import jaxlib.version

@@ -11,7 +11,7 @@ from ..fields import Grid
 from ..materials import AbstractMaterial, PhaseMixture
 from ..results import Solution
 from ._checks import law_dtype
-from ._describe import _components, _numbers, _phases, _versions
+from ._describe import _components, _numbers, _phases, versions
 from ._load_path import LoadPath
 
 
@@ -81,7 +81,7 @@ def describe_driven(
         },
         "components": components,
         "phases": _phases(np.asarray(law.labels), phase_names or {}) if isinstance(law, PhaseMixture) else None,
-        "versions": _versions(),
+        "versions": versions(),
         "axes": "array axis k is direction k + 1; "
         + {"elasticity": "tensors in engineering Voigt order ", "finite_strain": "F and P row by row "}.get(
             law.physics, "vector components "

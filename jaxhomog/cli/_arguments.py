@@ -25,6 +25,8 @@ Effective properties of voxel images, with evidence.
       stress, energy and dissipation of a cell that yields, along a load path
   jaxhomog sweep sweep.toml
       effective properties, or load paths, of many images, with many moduli
+  jaxhomog trust image.npy --phase 0:young=1,poisson=0.3 --phase 1:young=10,poisson=0.2
+      may the property be passed up: RVE size, intervals, separation of scales
   jaxhomog homogenize --help
       all options, with examples"""
 
@@ -133,6 +135,39 @@ Needs pip install 'jaxhomog[studies]'.
       amplitude = [0.5, 1.0]        # a factor on all that is prescribed
       strain_11 = [0.01, 0.02]      # the end of a component's straight line (load.steps); stress_12, F_12, .."""
 
+_TRUST = """\
+May a property of this image be passed to the scale above? The questions that homogenization must ask, each with a
+verdict and its numbers: volume fraction, stationarity, correlations, ergodicity, RVE size, the effective property with
+an interval, Hill-Mandel, two-sided bounds, scale separation.
+
+The folder holds result.json and report.html. A bad verdict is an answer: the exit code is 0. Without phases only the
+geometry is judged.
+
+Examples
+  a bone: which windows are representative for its stiffness, within 10 %?
+      jaxhomog trust bone.npz --array gray --threshold 63 --voxel-size 0.039 --accuracy 0.1 \\
+          --phase 0:young=0,poisson=0 --phase 1:young=10,poisson=0.3 --macro-length 10
+  pores of an electrode
+      jaxhomog trust scan.tif --phase 0:conductivity=1 85:conductivity=0 170:conductivity=0 --label 0
+
+      [cell]
+      image = "image.npy"           # relative to this file, and all that homogenize takes
+      [phases.0]
+      young = 1.0
+      poisson = 0.3
+      [phases.1]
+      young = 10.0
+      poisson = 0.2
+      [trust]
+      accuracy = 0.05               # relative error that is accepted
+      confidence = 0.95             # of every interval
+      macro_length = 100.0          # over which macroscopic fields vary, unit of voxel_size; several: one per point
+      time_ratio = 0.0              # T_micro / T_macro
+      windows = [16, 24, 32]        # edges in voxels
+      phase = 1                     # label whose geometry is judged, if there are more than two
+      boundaries = ["periodic", "affine", "uniform_traction"]   # of the windows
+      bounds = true                 # two-sided bounds of the voxel medium"""
+
 _END = """\
 Exit codes: 0 done, 2 bad input (one line says what and the remedy), 3 not converged, 130 interrupted.
 Compiled programs are kept in the user's cache folder; JAXHOMOG_CACHE names another, or is 'off'."""
@@ -178,7 +213,7 @@ def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
     top = _Parser(prog="jaxhomog", description=_TOP, epilog=_END)
     top.add_argument("--version", action="store_true", help="print the version and stop")
-    verbs = top.add_subparsers(dest="verb", metavar="{homogenize,drive,sweep,demo}")
+    verbs = top.add_subparsers(dest="verb", metavar="{homogenize,drive,sweep,trust,demo}")
     run = verbs.add_parser("homogenize", help="effective property of an image", description=_HOMOGENIZE, epilog=_END)
     run.add_argument("image", metavar="IMAGE | problem.toml", help="a voxel image, or a problem file")
     _cell_options(run)
@@ -201,6 +236,22 @@ def parser() -> argparse.ArgumentParser:
     out = _output_options(many)
     out.add_argument("--resume", action="store_true", help="go on with the folder's store; start it if there is none")
     out.add_argument("--no-plot", action="store_true", help="draw no distribution")
+    judge = verbs.add_parser("trust", help="may a property of an image be passed up", description=_TRUST, epilog=_END)
+    judge.add_argument("image", metavar="IMAGE | problem.toml", help="a voxel image, or a problem file")
+    _cell_options(judge)
+    ask = judge.add_argument_group("the questions")
+    ask.add_argument("--accuracy", type=_number, metavar="TAU", help="relative error that is accepted (default 0.05)")
+    ask.add_argument("--confidence", type=_number, metavar="P", help="of every interval (default 0.95)")
+    ask.add_argument("--macro-length", type=_reader(numbers, "--macro-length"), metavar="L",
+                     help="over which macroscopic fields vary, in the unit of the voxel size")  # fmt: skip
+    ask.add_argument("--time-ratio", type=_number, metavar="EPS", help="T_micro / T_macro (default 0: steady)")
+    ask.add_argument("--windows", type=_reader(integers, "--windows"), metavar="N,N,...", help="edges in voxels")
+    ask.add_argument("--label", dest="phase", type=int, metavar="LABEL",
+                     help="whose geometry is judged (default: the higher of two)")  # fmt: skip
+    ask.add_argument("--no-bounds", dest="bounds", action="store_false", default=None,
+                     help="no two-sided bounds of the voxel medium")  # fmt: skip
+    _solve_options(judge, "q1 (default), q1r, fourier, or fv (conduction)", "relative error left in the tensor")
+    _output_options(judge).add_argument("--no-report", action="store_true", help="write no report.html")
     demo = verbs.add_parser(
         "demo", help="a generated example from end to end", epilog=_END,
         description="A random composite of overlapping stiff spheres, generated, homogenized and reported.",
@@ -275,7 +326,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         if word in known:
             hint = "give it behind the verb, before any --"
         raise InputError(one_line(f"unknown argument {rest[0][:80]!r}: {hint}"))
-    if options.verb in ("homogenize", "drive"):
+    if options.verb in ("homogenize", "drive", "trust"):
         if options.phases is not None:
             options.phases = _phases(options.phases)
         if options.threshold is not None:

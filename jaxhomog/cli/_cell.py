@@ -87,7 +87,7 @@ def build_cell(problem: Problem, image: ImageData, progress: Progress) -> Cell:
     """Grid and law of a labelled image."""
     physics = chosen_physics(problem.physics, problem.phases)
     check_solve_memory(image.array.shape, physics, problem.precision)
-    labels = _labels(image.array)
+    labels = labels_of(image.array)
     present = np.unique(labels).tolist()
     missing = [k for k in present if k not in problem.phases]
     if missing:
@@ -133,7 +133,7 @@ def check_solve_memory(shape: tuple[int, ...], physics: str, precision: str) -> 
         )
 
 
-def _labels(array: np.ndarray) -> np.ndarray:
+def labels_of(array: np.ndarray) -> np.ndarray:
     """Integer labels; whole numbers that were stored as floats are taken for labels where they are few."""
     if array.dtype.kind == "f":
         values = np.unique(array)

@@ -15,6 +15,7 @@ from ._problem import Problem, problem_of
 from ._progress import Progress, put
 from ._run import NotConverged, run
 from ._sweep import run_sweep
+from ._trust import run_trust
 
 DONE, INTERNAL, BAD_INPUT, NOT_CONVERGED, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -72,7 +73,7 @@ def _main(words: list[str]) -> int:
         return DONE
     problem = Problem() if options.verb == "demo" else problem_of(options)
     with jax_settings(problem.precision, not options.no_cache):
-        verb = {"drive": run_drive, "sweep": run_sweep}.get(options.verb, run)
+        verb = {"drive": run_drive, "sweep": run_sweep, "trust": run_trust}.get(options.verb, run)
         return verb(options, problem, Progress(), words)
 
 

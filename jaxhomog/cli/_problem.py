@@ -17,15 +17,23 @@ from ._load import Load, read_load
 from ._phases import PHASE_KEYS, phase_values
 from ._sweep_axes import Axes, read_sweep
 from ._tables import integer_of, known, mapping, table_of, text_of
+from ._trust_asked import TrustAsked, read_trust
 from ._values import crop_ranges, integers, numbers
 
 _TABLES = ("cell", "physics", "phases", "load", "solver")
 _CELL = ("image", "lengths", "voxel_size", "threshold", "crop", "coarsen", "dataset", "array", "shape", "dtype")
 _SOLVER = ("element", "boundary", "tolerance", "max_iterations", "precision")
 # Settings that one verb alone has.
-_OF = {"homogenize": ("field_tolerance", "residual_tolerance"), "drive": ("max_newton", "max_cuts")}
+_OF: dict[str, tuple[str, ...]] = {
+    "homogenize": ("field_tolerance", "residual_tolerance"),
+    "drive": ("max_newton", "max_cuts"),
+    "trust": (),
+}
 _OF["sweep"] = _OF["homogenize"]
-_DRIVE = {"homogenize": "use `jaxhomog drive`", "sweep": "add [load], as for `jaxhomog drive`"}
+# Tables that one verb alone has.
+_TABLE_OF = {"sweep": ("sweep",), "trust": ("trust",)}
+_USE = "use `jaxhomog drive`"
+_DRIVE = {"homogenize": _USE, "trust": _USE, "sweep": "add [load], as for `jaxhomog drive`"}
 # What options of the command line may put in place of the file's.
 _OWN = (
     "phases", "threshold", "crop", "coarsen", "voxel_size", "lengths", "dataset", "array", "shape", "dtype", *_SOLVER,
@@ -46,6 +54,7 @@ class Problem:
         load: of `homogenize`: the one behind the fields.
         path: of `drive`, and of a `sweep` over paths: step by step.
         sweep: of `sweep`: what varies.
+        trust: of `trust`: what is asked.
     """
 
     stem: str = ""
@@ -75,6 +84,7 @@ class Problem:
     load: tuple[str, list[float]] | None = None
     path: Load | None = None
     sweep: Axes | None = None
+    trust: TrustAsked | None = None
     notes: list[str] = field(default_factory=list)
 
 
@@ -98,7 +108,7 @@ def read_problem(path: Path, verb: str = "homogenize") -> Problem:
 
     Args:
         path: the file; paths in it are relative to its folder.
-        verb: who asks, "homogenize", "drive" or "sweep".
+        verb: who asks, "homogenize", "drive", "sweep" or "trust".
 
     Raises:
         InputError: one line that names the file, the key and the remedy.
@@ -120,7 +130,7 @@ def read_problem(path: Path, verb: str = "homogenize") -> Problem:
 
 
 def _problem(path: Path, table: dict[str, Any], verb: str) -> Problem:
-    known("", table, (*_TABLES, "sweep") if verb == "sweep" else _TABLES)
+    known("", table, (*_TABLES, *_TABLE_OF.get(verb, ())))
     # A sweep with a load is one over driven paths: what drive takes, it takes.
     solves = "drive" if verb == "sweep" and "load" in table else verb
     problem = Problem(stem=path.stem)
@@ -152,6 +162,8 @@ def _problem(path: Path, table: dict[str, Any], verb: str) -> Problem:
         problem.physics = kind
     for label, values in mapping("phases", table.get("phases", {})).items():
         _phase(problem, label, values, verb, solves)
+    if verb == "trust":
+        problem.trust = read_trust(mapping("trust", table.get("trust", {})))
     if solves == "drive":
         if "load" not in table:
             raise InputError("no [load], which drive follows: add one with strain or stress, or use homogenize")

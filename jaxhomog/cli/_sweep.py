@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..api._describe import _versions as versions
+from ..api import versions
 from ..io import one_line, replacing
 from ..plot import write_curves, write_distribution
 from ..results import InputError, Result, Solution

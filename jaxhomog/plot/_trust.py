@@ -9,20 +9,25 @@ from typing import Any
 
 import numpy as np
 
+from ..validity import NO, NOT_ASKED, UNDECIDED, YES, TrustItem, TrustReport
 from . import _figures as figures
 from . import _html as html
+from ._rve_size import rve_size_figure
 
-_MARKS = {"yes": "yes", "no": "no", "cannot be decided": "cannot be decided", "not asked": "not asked"}
-# Shown beside the questions in this order; everything else stays in result.json.
+_HOW = (
+    "A question is answered yes or no with the numbers beside it; what one image cannot show is not guessed. A no to a"
+    " decisive question forbids to pass the property as it is; the remedy says what would change that."
+)
+_COLOURS = (figures._BLUE, figures._RED, "#2f855a")
 _HEAD = ("question", "verdict", "evidence")
 
 
-def write_trust(path: Path, report: Mapping[str, Any], labels: np.ndarray | None, lengths, more: Mapping) -> None:
+def write_trust(path: Path, report: TrustReport, labels: np.ndarray | None, lengths, more: Mapping) -> None:
     """Write the page.
 
     Args:
         path: the file.
-        report: `TrustReport.to_dict()`.
+        report: what `trust` found.
         labels: the phase image, or None for an ensemble.
         lengths: edges of its box.
         more: command, versions, warnings and seconds of the run.
@@ -30,16 +35,15 @@ def write_trust(path: Path, report: Mapping[str, Any], labels: np.ndarray | None
     path.write_text(trust_page(report, labels, lengths, more), encoding="utf-8", errors="backslashreplace")
 
 
-def trust_page(report: Mapping[str, Any], labels: np.ndarray | None, lengths, more: Mapping[str, Any]) -> str:
+def trust_page(report: TrustReport, labels: np.ndarray | None, lengths, more: Mapping[str, Any]) -> str:
     """The page as a text; arguments as for `write_trust`."""
-    items = {item["name"]: item for item in report["items"]}
-    counts = [(k, str(sum(i["verdict"] == k for i in report["items"]))) for k in _MARKS]
-    kind = "bad" if report["verdict"] == "no" else ""
+    counts = [(k, str(sum(i.verdict == k for i in report.items))) for k in (YES, NO, UNDECIDED, NOT_ASKED)]
+    kind = "bad" if report.verdict == NO else ""
     body = [
-        html.section(report["summary"], html.big(counts), html.note(_why(report)), kind=kind),
+        html.section(report.summary, html.big(counts), html.note(_HOW), kind=kind),
         html.section(
             "Questions and answers",
-            html.rows(_HEAD, [(i["question"], i["verdict"], _said(i)) for i in report["items"]]),
+            html.rows(_HEAD, [(i.question, i.verdict, _said(i)) for i in report.items]),
         ),
     ]
     if figures.have_matplotlib():
@@ -49,11 +53,8 @@ def trust_page(report: Mapping[str, Any], labels: np.ndarray | None, lengths, mo
                 figures.image_figure(labels, lengths, names), "slices of the phase image", labels.ndim == 3
             )
             body.append(html.section("Phase image", picture))
-        for name, (title, draw, words) in FIGURES.items():
-            numbers = items.get(name, {}).get("numbers", {})
-            picture = draw(numbers)
-            if picture is not None:
-                body.append(html.section(title, html.picture(picture, title), html.note(words)))
+        for item in report.items:
+            body += _pictures(item)
     else:
         body.append(html.section("Figures", html.note("No figures: pip install 'jaxhomog[plot]'")))
     if more.get("warnings"):
@@ -65,18 +66,25 @@ def trust_page(report: Mapping[str, Any], labels: np.ndarray | None, lengths, mo
             "How to reproduce", command, html.note(f"Versions: {versions}. Wall time {more['seconds']:.1f} s.")
         )
     )
-    return html.page("May it be passed?", report["subject"], body)
+    return html.page("May it be passed?", report.subject, body)
 
 
-def _why(report: Mapping[str, Any]) -> str:
-    return (
-        "A question is answered yes or no with the numbers beside it; what one image cannot show is not guessed. A no to"
-        " a decisive question forbids to pass the property as it is; the remedy says what would change that."
-    )
+def _pictures(item: TrustItem) -> list[str]:
+    """Sections with the figures of one question."""
+    if item.name == "rve_size":
+        drawn = [(size.name, rve_size_figure(size)) for size in item.found.values() if np.isfinite(size.limit)]
+        words = "Left: means of windows and their scatter. Right: windows that keep the error within the accuracy."
+        return [
+            html.section(f"Which windows, and how many? {name}", html.picture(picture, name), html.note(words))
+            for name, picture in drawn
+        ]
+    title, draw, words = FIGURES.get(item.name, ("", None, ""))
+    picture = None if draw is None else draw(item.numbers)
+    return [] if picture is None else [html.section(title, html.picture(picture, title), html.note(words))]
 
 
-def _said(item: Mapping[str, Any]) -> str:
-    return item["evidence"] + (f" Remedy: {item['remedy']}" if item["remedy"] else "")
+def _said(item: TrustItem) -> str:
+    return item.evidence + (f" Remedy: {item.remedy}" if item.remedy else "")
 
 
 def _arrays(numbers: Mapping[str, Any], *keys: str) -> list[np.ndarray] | None:
@@ -152,43 +160,13 @@ def profile_figure(numbers: Mapping[str, Any]) -> bytes | None:
 
     def draw(figure):
         ax = figure.subplots()
-        for (axis, values), colour in zip(sorted(profiles.items()), (figures._BLUE, figures._RED, "#2f855a"), strict=False):
+        for (axis, values), colour in zip(sorted(profiles.items()), _COLOURS, strict=False):
             x = (np.arange(len(values)) + 0.5) / len(values)
             ax.plot(x, values, color=colour, marker=".", markersize=3, label=f"direction {int(axis) + 1}")
         ax.set(xlabel="position over edge", ylabel="mean of a slab", xlim=(0, 1))
         ax.legend(frameon=False)
 
     return figures._figure((5.2, 3.0), draw)
-
-
-def size_figure(numbers: Mapping[str, Any]) -> bytes | None:
-    """Number of windows that reach the accuracy over their edge, and the bias of each boundary condition.
-
-    Args:
-        numbers: `edges`, `number`, `number_upper`; `bias`, name -> values; `accuracy`.
-    """
-    found = _arrays(numbers, "edges", "number", "number_upper")
-    if found is None:
-        return None
-    edges, number, upper = found
-    bias = numbers.get("bias") or {}
-
-    def draw(figure):
-        left, right = figure.subplots(1, 2)
-        left.loglog(edges, number, color=figures._BLUE, marker=".", label="windows needed")
-        left.loglog(edges, upper, color=figures._BLUE, linestyle=":", label="at the upper limit of the scatter")
-        left.set(xlabel="edge of a window in voxels", ylabel="number of windows")
-        left.legend(frameon=False)
-        for (name, values), colour in zip(bias.items(), (figures._BLUE, figures._RED, "#2f855a"), strict=False):
-            right.semilogx(edges, 100 * np.asarray(values, float), color=colour, label=name.replace("_", " "))
-        right.axhline(0, color="#888", linewidth=0.8)
-        for sign in (-1, 1):
-            right.axhline(100 * sign * float(numbers.get("accuracy") or np.nan), color="#888", linestyle=":")
-        right.set(xlabel="edge of a window in voxels", ylabel="bias in %")
-        if bias:
-            right.legend(frameon=False)
-
-    return figures._figure((9.0, 3.0), draw)
 
 
 FIGURES: dict[str, tuple[str, Callable[[Mapping[str, Any]], bytes | None], str]] = {
@@ -206,10 +184,5 @@ FIGURES: dict[str, tuple[str, Callable[[Mapping[str, Any]], bytes | None], str]]
         "Do windows average out?",
         decay_figure,
         "Variance of the mean of windows; a finite integral range makes it fall with the inverse of the volume.",
-    ),
-    "rve_size": (
-        "Which windows, and how many?",
-        size_figure,
-        "Left: windows that bring the random error within the accuracy. Right: what each boundary condition adds.",
     ),
 }

@@ -100,5 +100,11 @@ from ._stationarity import DRIFT_UNIFORM as DRIFT_UNIFORM
 from ._stationarity import DRIFT_VARIANCE as DRIFT_VARIANCE
 from ._stationarity import Stationarity as Stationarity
 from ._stationarity import stationarity as stationarity
+from ._trust_report import NO as NO
+from ._trust_report import NOT_ASKED as NOT_ASKED
+from ._trust_report import UNDECIDED as UNDECIDED
+from ._trust_report import YES as YES
+from ._trust_report import TrustItem as TrustItem
+from ._trust_report import TrustReport as TrustReport
 from ._window_bias import WindowBias as WindowBias
 from ._window_bias import fit_bias as fit_bias

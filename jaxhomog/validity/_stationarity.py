@@ -12,9 +12,10 @@ from jax import jit
 from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Real
+from scipy.special import fdtri
 
 from ..microstructure._integral_range import _images, _tiles
-from ..microstructure._quantiles import level_of, student_quantile
+from ..microstructure._quantiles import level_of
 from ..results import InputError
 from ._slow_modes import correlation_cut, freedom_of, slow_modes
 
@@ -89,10 +90,13 @@ class Stationarity(eqx.Module):
             )
         if not bits & _DRIFTS:
             slope, error = np.abs(np.asarray(self.slope[0])), np.asarray(self.slope_error[0])
-            seen = float(student_quantile(self.level, self.freedom)) * error.max()
+            at = int(np.argmax(slope))
+            # What the test of all axes would flag if the mean changed along this one alone.
+            axes = len(self.axes)
+            limit = fdtri(axes, self.freedom, 1 - (1 - self.level) / int(self.tests))
             return (
-                f"stationary: no drift at a level of {self.level:.4g}; the mean changes by {slope.max():.2g} from face"
-                f" to face, where {seen:.2g} may be chance"
+                f"stationary: no drift at a level of {self.level:.4g}; the mean changes by {slope[at]:.2g} from face"
+                f" to face, where {error[at] * (axes * limit) ** 0.5:.2g} may be chance"
             )
         words = [self._words(k) for k in range(3) if bits & (1 << k)]
         return "not stationary: " + "; ".join(words)

@@ -32,6 +32,7 @@ class TrustItem(eqx.Module):
         remedy: what to do where the verdict is not yes; empty otherwise.
         decisive: whether a "no" forbids to pass the property.
         numbers: name -> number or array, the evidence for programs.
+        found: the report behind it (`Stationarity`, `RVESize`, ...), or several by name.
     """
 
     name: str = eqx.field(static=True)
@@ -41,6 +42,7 @@ class TrustItem(eqx.Module):
     remedy: str = eqx.field(static=True, default="")
     decisive: bool = eqx.field(static=True, default=True)
     numbers: dict[str, Any] = eqx.field(default_factory=dict)
+    found: Any = None
 
 
 class TrustReport(eqx.Module):

@@ -1,0 +1,94 @@
+"""The trust report of an image: ask, print, write the page."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..api import versions
+from ..plot import write_trust
+from ..results import InputError
+from ..studies import TRUST_BOUNDARIES, trust
+from ._cell import build_cell, image_of, labels_of
+from ._output import check_output, output_folder
+from ._problem import Problem
+from ._progress import Progress
+from ._screen import show
+from ._trust_asked import asked
+
+
+def run_trust(options: argparse.Namespace, problem: Problem, progress: Progress, argv: Sequence[str]) -> int:
+    """Ask and write; the exit code. A bad verdict is an answer: it is 0 too.
+
+    Raises:
+        InputError: bad input, in one line.
+    """
+    output = options.output or Path(f"{problem.stem}-jaxhomog")
+    check_output(output)
+    wanted = asked(problem.trust, options)
+    progress.say(f"reading {problem.image}")
+    image = image_of(problem)
+    for note in image.notes:
+        progress.warn(note)
+    labels = labels_of(image.array)
+    spacing = np.asarray(image.voxel_size, float)
+    if np.ptp(spacing) > 1e-6 * spacing.max():
+        raise InputError(f"voxels of {spacing.tolist()} are not cubic: trust cuts cubic windows (resample the image)")
+    law = None
+    if problem.phases:
+        cell = build_cell(problem, image, progress)
+        if image.rotation is not None:
+            raise InputError("the image has orientations per voxel: trust knows labels only (jaxhomog.trust in Python)")
+        law = dict(zip(cell.law.keys, cell.law.laws, strict=True))
+    settings = {k: v for k, v in vars(wanted).items() if v is not None}
+    if "macro_length" in settings:
+        settings["macro_length"] = np.asarray(settings["macro_length"])
+    if problem.element is not None:
+        settings["element"] = problem.element
+    if problem.boundary != "periodic" and "boundaries" in settings:
+        raise InputError(
+            "solver.boundary and trust.boundaries are both given: give the latter, its first for the whole"
+        )
+    if problem.boundary != "periodic":
+        settings["boundaries"] = [problem.boundary, *(x for x in TRUST_BOUNDARIES if x != problem.boundary)]
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", UserWarning)
+        solution = trust(
+            labels,
+            law,
+            voxel_size=float(spacing[0]),
+            tolerance=problem.tolerance,
+            max_iterations=problem.max_iterations,
+            progress=progress.say,
+            **settings,
+        )
+    for warning in said:
+        if warning.category is UserWarning:
+            progress.warn(str(warning.message))
+    report = solution.value
+    result = report.to_dict() | {"seconds": progress.seconds, "versions": versions()}
+    result["description"] = {
+        "image": image.source,
+        "shape": list(labels.shape),
+        "voxel_size": spacing.tolist(),
+        "file_axes": image.axes,
+        "properties": {str(k): v for k, v in problem.phases.items()},
+        "warnings": progress.warnings,
+        "command": ["jaxhomog", *argv],
+    }
+    text = json.dumps(result, indent=1, allow_nan=False) + "\n"
+    progress.say(f"writing {output}")
+    with output_folder(output) as folder:
+        (folder / "result.json").write_text(text, encoding="utf-8")
+        if not options.no_report:
+            more = {**result["description"], "versions": result["versions"], "seconds": result["seconds"]}
+            lengths = [float(x) for x in np.asarray(image.lengths)]
+            write_trust(folder / "report.html", report, labels, lengths, more)
+    show(text if options.json else f"{image.source}: {report.text()}\n\nwritten: {output}\n")
+    progress.say("done")
+    return 0

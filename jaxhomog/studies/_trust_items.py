@@ -43,15 +43,22 @@ _REGIME_ADVICE = {
 }
 
 
+_UNIFORM = "the image does not vary: it shows a homogeneous body, or less than one feature of another"
+_LARGER = "give a larger image or more realizations"
+
+
 def fraction_item(found: FractionInterval, accuracy: float) -> TrustItem:
     """How well does the image know its volume fraction?"""
     f, half = float(found.fraction), float(found.half_width)
     numbers = {"fraction": f, "low": found.low, "high": found.high}
+    ask = "Is the volume fraction known well enough?"
+    if int(found.integral_range.code) & RANGE_UNIFORM:
+        text = f"Volume fraction {f:.4g}; {_UNIFORM}."
+        return TrustItem("fraction", ask, UNDECIDED, text, _LARGER, False, numbers, found)
     good = half <= accuracy * f
     verdict = UNDECIDED if int(found.code) or not np.isfinite(half) else YES if good else NO
-    remedy = "" if verdict == YES else "give a larger image or more realizations"
+    remedy = "" if verdict == YES else _LARGER
     text = f"{_first_up(found.reason)}; wanted within {accuracy:.3g} of it."
-    ask = "Is the volume fraction known well enough?"
     return TrustItem("fraction", ask, verdict, text, remedy, False, numbers, found)
 
 
@@ -67,12 +74,12 @@ def stationarity_item(found: Stationarity, indicator: Any) -> TrustItem:
     }
     numbers["profiles"] = _profiles(indicator)
     if code & DRIFT_UNIFORM and (indicator.all() or not indicator.any()):
-        return TrustItem("stationarity", ask, YES, "The image does not vary.", "", True, numbers, found)
+        return TrustItem("stationarity", ask, YES, f"{_first_up(_UNIFORM)}.", "", True, numbers, found)
     verdict = {"stationary": YES, "not stationary": NO}.get(found.verdict, UNDECIDED)
     remedy = {
         YES: "",
         NO: "treat the property as a function of the place: cut the image where it is alike, or model the gradient",
-        UNDECIDED: "give a larger image: three windows, each twice as wide as the correlations, along every axis",
+        UNDECIDED: "give a larger image: four windows, each twice as wide as the correlations, along every axis",
     }[verdict]
     return TrustItem("stationarity", ask, verdict, f"{_first_up(found.reason)}.", remedy, True, numbers, found)
 
@@ -92,7 +99,7 @@ def ergodicity_item(found: Ergodicity, dim: int) -> TrustItem:
     }
     code = int(found.code)
     if code & ERGODIC_UNIFORM:
-        return TrustItem("ergodicity", ask, YES, "The image does not vary.", "", True, numbers, found)
+        return TrustItem("ergodicity", ask, YES, f"{_first_up(_UNIFORM)}.", "", True, numbers, found)
     verdict = YES if code == 0 else NO if code & ERGODIC_OFFSET else UNDECIDED
     remedy = {
         YES: "",
@@ -129,7 +136,8 @@ def correlation_item(found: IntegralRange, length: MeasuredLength, shape: tuple[
     words = f"correlation length {_pm(length.value, length.error)} voxels, shortest edge {edge}"
     ask = "Is the image larger than its correlations?"
     if code & RANGE_UNIFORM:
-        return TrustItem("correlation", ask, YES, "The image does not vary.", numbers=numbers)
+        text = f"{_first_up(_UNIFORM)}."
+        return TrustItem("correlation", ask, UNDECIDED, text, _LARGER, True, numbers, found)
     if code & RANGE_NO_DECAY:
         return TrustItem(
             "correlation", ask, NO,
@@ -163,8 +171,8 @@ def size_item(sizes: dict[str, RVESize], skipped: dict[str, str]) -> TrustItem:
     remedy = ""
     if verdict != YES:
         wanted = f"about {np.ceil(largest.edge):.0f} voxels" if np.isfinite(largest.edge) else "no finite edge is seen"
-        there = f"the image has {largest.image_edge:.0f}"
-        remedy = f"{', '.join(blamed)}: give a larger edge ({wanted}; {there}), more realizations, or accept more error"
+        there = f"; the image has {largest.image_edge:.0f}" if np.isfinite(largest.image_edge) else ""
+        remedy = f"{', '.join(blamed)}: give a larger edge ({wanted}{there}), more realizations, or accept more error"
     numbers: dict[str, Any] = {
         name: {
             "edge": size.edge,
@@ -285,6 +293,9 @@ def scales_item(
     """Is the macroscopic field smooth enough for a first-order scheme?"""
     ask = "Are the scales separated enough for a first-order scheme?"
     micro = float(length.value) * voxel
+    if not np.isfinite(micro):
+        text = f"{_first_up(_UNIFORM)}, and has no length of its own."
+        return TrustItem("scales", ask, UNDECIDED, text, _LARGER, False, {}, found)
     needed = micro / accuracy
     numbers: dict[str, Any] = {"micro_length": micro, "macro_length_needed": needed}
     if found is None:

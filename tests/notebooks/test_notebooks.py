@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
 SHARED = ROOT / "../shared"
-NEEDS_DATA = {"boundaries_and_evidence", "real_images"}
+NEEDS_DATA = {"boundaries_and_evidence", "real_images", "trust"}
 
 # Runs a script as a notebook would be run, then asks whether it drew anything.
 RUN = """
@@ -28,7 +28,7 @@ for number in figures:
 
 def test_there_are_notebooks():
     names = {"auxetic", "boundaries_and_evidence", "calibration", "elastomer", "image_ensemble", "own_material"}
-    names |= {"quickstart", "real_images", "yield_surface"}
+    names |= {"quickstart", "real_images", "trust", "yield_surface"}
     assert {path.stem for path in NOTEBOOKS} == names
 
 

@@ -28,7 +28,7 @@ for number in figures:
 
 def test_there_are_notebooks():
     names = {"auxetic", "boundaries_and_evidence", "calibration", "elastomer", "image_ensemble", "own_material"}
-    names |= {"quickstart", "real_images", "trust", "yield_surface"}
+    names |= {"cauchy_born", "quickstart", "real_images", "trust", "yield_surface"}
     names |= {"memory_from_elimination", "generic_law", "information_of_an_average"}
     assert {path.stem for path in NOTEBOOKS} == names
 

@@ -99,7 +99,7 @@ def _compared(upper, dual, error, dual_error) -> Duality:
     middle = 0.5 * (upper + lower)
     size = jnp.linalg.eigvalsh(middle)[-1]
     # d(K^-1) = K^-1 dK K^-1
-    left = 0.5 * (error + dual_error * jnp.sum(lower**2)) / size
+    left = 0.5 * (error + jnp.sum(lower * (dual_error * lower))) / size
     gap = 0.5 * jnp.linalg.eigvalsh(upper - lower)[-1] / size
     # K_h R K*_h R^T = K_h lower^-1
     off = upper @ jnp.linalg.inv(lower) - jnp.eye(2, dtype=upper.dtype)

@@ -25,8 +25,11 @@ def dual_conductivity(conductivity: Float[Array, "*batch 2 2"]) -> Float[Array, 
         Keller (1964), J. Math. Phys. 5, 548-549; Mendelson (1975), J. Appl. Phys. 46, 917-918.
     """
     k = jnp.asarray(conductivity)
-    determinant = k[..., 0, 0] * k[..., 1, 1] - k[..., 0, 1] * k[..., 1, 0]
-    return k / determinant[..., None, None]
+    # By a number of its size: a permeability of 1e-20 squared is zero in single precision.
+    size = jnp.abs(k[..., 0, 0]) + jnp.abs(k[..., 1, 1])
+    unit = k / size[..., None, None]
+    determinant = unit[..., 0, 0] * unit[..., 1, 1] - unit[..., 0, 1] * unit[..., 1, 0]
+    return unit / determinant[..., None, None] / size[..., None, None]
 
 
 def interchanged(

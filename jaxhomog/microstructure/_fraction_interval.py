@@ -15,7 +15,7 @@ from ._integral_range import IntegralRange, _images, integral_range
 from ._quantiles import level_of, student_quantile
 
 # From this many images on their scatter is used: Student's factor is then below 2.8 at 95 %.
-_SCATTER_FROM = 5
+SCATTER_FROM = 5
 
 
 class FractionInterval(eqx.Module):
@@ -123,7 +123,7 @@ def fraction_interval(
     share = found.covariance / chi.size
     range_error = jnp.sqrt(jnp.var(chi) * share / (1 - share))
     scatter_error = jnp.sqrt(jnp.var(each) / (m - 1)) if m > 1 else jnp.full((), jnp.nan, chi.dtype)
-    by = method or ("scatter" if m >= _SCATTER_FROM else "range")
+    by = method or ("scatter" if m >= SCATTER_FROM else "range")
     if by == "range":
         freedom, error = 2 * (found.covariance / found.covariance_error) ** 2, range_error
     else:

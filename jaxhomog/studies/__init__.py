@@ -27,5 +27,5 @@ from ._store import load_sweep as load_sweep
 from ._sweep import sweep as sweep
 from ._symmetry import orbits as orbits
 from ._symmetry import point_group as point_group
-from ._trust import TRUST_BOUNDARIES as TRUST_BOUNDARIES
 from ._trust import trust as trust
+from ._trust_checks import TRUST_BOUNDARIES as TRUST_BOUNDARIES

@@ -154,7 +154,7 @@ def apparent_properties(
     if not isinstance(whole, AbstractLaw) or not whole.linear:
         raise InputError(f"law gives a {type(whole).__name__}: give linear laws, or a function that returns one")
     whole.check()
-    chosen, skipped = _boundaries(boundaries, whole, shape)
+    chosen, skipped = usable_boundaries(boundaries, whole, shape)
     for boundary in chosen:
         space_named(element, boundary, whole.physics, dim)
     solver_settings(law_dtype(whole), tolerance, None, None, max_iterations)
@@ -253,7 +253,7 @@ def _scalars(properties: Callable | None, tensors: np.ndarray, physics: str) -> 
     return {key: np.array([float(one[key]) for one in found]) for key in found[0]}
 
 
-def _boundaries(names: Any, law: AbstractLaw, shape: tuple[int, ...]) -> tuple[list[str], dict[str, str]]:
+def usable_boundaries(names: Any, law: AbstractLaw, shape: tuple[int, ...]) -> tuple[list[str], dict[str, str]]:
     """Boundary conditions that are computed, and why others are not."""
     if isinstance(names, str) or not isinstance(names, Sequence) or not names:
         raise InputError(f"boundaries={names!r}: give a list of names, such as {BOUNDARIES}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -24,9 +25,10 @@ from ..microstructure import (
     radial_average,
     two_point_correlation,
 )
-from ..results import SUCCESS, InputError, Result, Solution, worst_of
+from ..results import SUCCESS, InputError, Result, Solution, SolverError, worst_of
 from ..rve import Correctors
 from ..validity import (
+    RVE_SMALL_WINDOWS,
     RVESize,
     Scale,
     TrustItem,
@@ -38,8 +40,17 @@ from ..validity import (
     scatter_of_average,
     stationarity,
 )
+from ..validity._scatter import quantile
 from ._apparent import isotropic_properties
 from ._rve_size import rve_size
+from ._trust_checks import (
+    check_scales,
+    checked_boundaries,
+    checked_image,
+    checked_law,
+    checked_windows,
+    positive,
+)
 from ._trust_items import (
     correlation_item,
     energy_item,
@@ -51,8 +62,6 @@ from ._trust_items import (
     stationarity_item,
     voxels_item,
 )
-
-TRUST_BOUNDARIES = ("periodic", "affine", "uniform_traction")
 
 
 def trust(
@@ -67,12 +76,11 @@ def trust(
     macro_length: Scale | Real[ArrayLike, "..."] | None = None,
     time_ratio: Scale | Real[ArrayLike, "..."] = 0.0,
     windows: Sequence[int] | None = None,
-    boundaries: Sequence[str] = TRUST_BOUNDARIES,
+    boundaries: Sequence[str] | None = None,
     element: str = "q1",
     tolerance: float | None = None,
     bounds: bool = True,
     max_iterations: int = 2000,
-    seed: int = 0,
     progress: Callable[[str], None] | None = None,
 ) -> Solution:
     """The trust report: may a property of this image be passed to the scale above, how uncertain is it, and how?
@@ -90,23 +98,25 @@ def trust(
         scales        L_micro / L_macro + T_micro / T_macro against `accuracy`: strong, weak or none, and the scheme
 
     Args:
-        image: labels (*batch, *space); the leading axes are realizations of one medium. Cubic voxels.
-        law: label -> law (linear); None: geometry only.
+        image: labels (*batch, *space); the leading axes are realizations of one medium. Cubic voxels. Axes of space of
+            one voxel do not count; with a law there are none.
+        law: label -> law (linear), of two or three axes of space; None: geometry only.
         dim: number of space axes, the last ones; default all.
         phase: the label whose indicator the statistics look at; default the highest of two labels.
         accuracy: relative error that is accepted, in every question.
-        confidence: two-sided, of every interval.
+        confidence: two-sided, of every interval but that of `ergodicity`, whose two tests keep their own level (0.99).
         voxel_size: edge of a voxel, the unit of `macro_length`.
         macro_length: over which the macroscopic field varies, one or a map (`validity.gradient_length`).
         time_ratio: T_micro / T_macro; 0 for a steady problem.
         windows: edges of the windows in voxels; default three sizes, of the largest eight
             (3-D) or nine (2-D) fit into a cubic image.
-        boundaries: boundary conditions of the windows; the first is that of the interval.
+        boundaries: boundary conditions of the windows; the first is that of the interval. Default periodic, affine and
+            uniform_traction, as far as the element has them.
         element: as for `homogenize`.
         tolerance: of the solve of the whole image; windows are solved to 1e-4.
-        bounds: whether the bounds of the voxel medium are computed (in 3-D about as costly as the solve itself).
+        bounds: whether the bounds of the voxel medium (element `q1`, periodic) are computed; in 3-D about as costly as
+            the solve itself.
         max_iterations: as for `homogenize`.
-        seed: of the order in which windows are chosen.
         progress: called with a line before every step.
 
     Returns:
@@ -128,13 +138,19 @@ def trust(
     say = progress or (lambda text: None)
     if any(isinstance(x, Tracer) for x in jax.tree.leaves((image, law))):
         raise InputError("trust steers solves from Python: call it outside jit, grad and vmap")
-    labels, space, indicator, chosen = _checked(image, dim, phase)
-    _number("accuracy", accuracy, 1.0)
-    _number("confidence", confidence, 1.0)
-    _number("voxel_size", voxel_size, np.inf)
+    if not callable(say) or not isinstance(bounds, bool):
+        raise InputError(f"progress={progress!r}, bounds={bounds!r}: give a function of a line or None, True or False")
+    labels, space, indicator, chosen = checked_image(image, dim, phase, law is not None)
+    accuracy, confidence = positive("accuracy", accuracy, 1.0), positive("confidence", confidence, 1.0)
+    voxel_size = positive("voxel_size", voxel_size, np.inf)
+    check_scales(macro_length, time_ratio)
+    windows, boundaries = checked_windows(windows), checked_boundaries(boundaries)
+    if law is not None:
+        boundaries = checked_law(labels, space, law, boundaries, element, tolerance, max_iterations)
     d, count = len(space), len(labels)
     subject = f"{' x '.join(map(str, space))} voxels" + (f", {count} realizations" if count > 1 else "")
     subject += f"; statistics of label {chosen}, accuracy {accuracy:g}, confidence {confidence:g}"
+    uniform = bool(indicator.all() or not indicator.any())
     say("volume fraction, stationarity, ergodicity")
     images = indicator if count > 1 else indicator[0]
     items = [
@@ -147,34 +163,44 @@ def trust(
     items.append(ergodicity_item(ergodicity(images, dim=d), d))
     code, cell = SUCCESS, None
     if law is None:
-        items.append(size_item({"fraction": _size_of_fraction(indicator, found, d, accuracy, confidence)}, {}))
+        fraction = {"fraction": _size_of_fraction(indicator, found, d, accuracy, confidence)}
+        items.append(size_item(fraction, {}, float(indicator.size) ** (1 / d)))
     else:
         more, code, cell = _solved(
             labels, space, law, accuracy, confidence, windows, boundaries, element, tolerance, bounds, max_iterations,
-            seed, say, macro_length is not None, float(found.cut),
+            say, macro_length is not None, 0.0 if uniform else float(found.cut),
         )  # fmt: skip
         items += more
+    if uniform:  # there is no length below which it differs
+        length, cell = replace(length, value=jnp.zeros(()), error=jnp.zeros(())), None
     separation = constants = None
     if macro_length is not None:
         micro = Scale(length.value * voxel_size, length.error * voxel_size)
         constants = None if cell is None else expansion_constants(cell, length.value)
-        separation = scale_separation(micro, macro_length, time_ratio, 1.0, tolerance=accuracy, constants=constants)
+        separation = scale_separation(
+            micro, macro_length, time_ratio, 1.0, tolerance=accuracy, constants=constants,
+            deviations=quantile(confidence),
+        )  # fmt: skip
     items.append(scales_item(separation, length, voxel_size, accuracy, constants))
     return Solution(TrustReport(tuple(items), subject), None, Result(jnp.asarray(code)), {})
 
 
 def _size_of_fraction(indicator, found: IntegralRange, d: int, accuracy: float, confidence: float) -> RVESize:
     """RVE size of the volume fraction; estimates of the integral range that disagree are its error."""
+    settings: dict[str, Any] = {"tolerance": accuracy, "confidence": confidence, "image_voxels": float(indicator.size)}
+    settings["name"] = "volume fraction"
+    if indicator.all() or not indicator.any():
+        scatter = scatter_of_average(0.0, 1.0, 0.0, d)
+        return judge_rve_size_of_average(float(indicator.mean()), scatter, **settings)
     f, a, error = float(indicator.mean()), float(found.covariance), float(found.covariance_error)
     if int(found.code) & RANGE_DISAGREE and np.isfinite(float(found.windows)):
         error = max(error, abs(a - float(found.windows)))
     scatter = scatter_of_average(f * (1 - f), a, error, d)
-    settings: dict[str, Any] = {"tolerance": accuracy, "confidence": confidence, "image_voxels": float(indicator.size)}
-    return judge_rve_size_of_average(f, scatter, name="volume fraction", **settings)
+    return judge_rve_size_of_average(f, scatter, **settings)
 
 
 def _solved(
-    labels, space, law, accuracy, confidence, windows, boundaries, element, tolerance, bounds, max_iterations, seed,
+    labels, space, law, accuracy, confidence, windows, boundaries, element, tolerance, bounds, max_iterations,
     say, with_correctors, cut,
 ) -> tuple[list[TrustItem], Any, Correctors | None]:  # fmt: skip
     """The answers that need the effective property, the worst code, and the correctors of the first image."""
@@ -187,9 +213,11 @@ def _solved(
 
     s = rve_size(
         labels, law, edges, tolerance=accuracy, confidence=confidence, boundary=boundaries[0], dim=d,
-        boundaries=boundaries, element=element, max_iterations=max_iterations, seed=seed, progress=told,
+        boundaries=boundaries, element=element, max_iterations=max_iterations, progress=told,
     )  # fmt: skip
-    sizes = {name: size for name, size in s.value.sizes.items() if name != "fraction"}
+    # An image of more labels than two has no correlation in `rve_size`: that of the phase stands for it.
+    inside = RVE_SMALL_WINDOWS * (min(edges) < cut)
+    sizes = {k: replace(v, code=v.code | inside) for k, v in s.value.sizes.items() if k != "fraction"}
     say("the whole image")
     wholes = [
         homogenize(
@@ -200,11 +228,11 @@ def _solved(
     ]  # fmt: skip
     tensors = np.stack([np.asarray(w.value.effective) for w in wholes])
     physics = next(iter(law.values())).physics
-    values = {k: float(np.mean(v)) for k, v in isotropic_properties(tensors, physics).items()}
+    values = isotropic_properties(tensors, physics)
     main = {name: size for name, size in sizes.items() if name in ("bulk", "shear", "conductivity")}
     items = [
-        size_item(main, s.value.apparent.skipped),
-        property_item({name: values[name] for name in sizes}, sizes, physics),
+        size_item(main, s.value.apparent.skipped, float(labels.size) ** (1 / d)),
+        property_item({name: values[name] for name in sizes}, sizes, space),
         energy_item(
             max(float(w.value.hill_mandel_residual) for w in wholes),
             max(float(w.stats["error_bound"]) for w in wholes),
@@ -212,7 +240,7 @@ def _solved(
         ),
     ]
     stiff = float(np.trace(np.asarray(wholes[0].value.bounds.reuss))) > 0
-    items.append(voxels_item(*_gap(labels[0], space, law, physics, stiff, bounds, say), accuracy))
+    items.append(voxels_item(*_gap(labels[0], space, law, physics, stiff, bounds, max_iterations, say), accuracy))
     cell = None
     if with_correctors and boundaries[0] == "periodic":
         first = jnp.moveaxis(wholes[0].value.fields.fluctuation, -1, 1)
@@ -220,7 +248,9 @@ def _solved(
     return items, worst_of(s.result.code, *(w.result.code for w in wholes)), cell
 
 
-def _gap(labels, space, law, physics: str, stiff: bool, bounds: bool, say) -> tuple[float | None, str]:
+def _gap(
+    labels, space, law, physics: str, stiff: bool, bounds: bool, max_iterations: int, say
+) -> tuple[float | None, str]:
     """Relative half distance of two-sided bounds of the (first) voxel image, and where it comes from."""
     if not bounds:
         return None, "Two-sided bounds were not asked for (bounds=False)."
@@ -229,10 +259,10 @@ def _gap(labels, space, law, physics: str, stiff: bool, bounds: bool, say) -> tu
     say("bounds of the voxel medium")
     grid, mixture = Grid(space), PhaseMixture(labels, law)
     try:
-        if physics == "conduction" and len(space) == 2:
-            return float(duality(grid, mixture).value.error), "Duality"
-        found = homogenize(grid, mixture, bounds=True).value.bounds
-    except InputError as error:
+        if physics == "conduction" and len(space) == 2 and stiff:
+            return float(duality(grid, mixture, max_iterations=max_iterations).value.error), "Duality"
+        found = homogenize(grid, mixture, bounds=True, max_iterations=max_iterations).value.bounds
+    except (InputError, SolverError) as error:
         return None, f"No two-sided bounds: {error}."
     lower, upper = np.asarray(found.lower), np.asarray(found.upper)
     return float(np.linalg.norm(upper - lower) / np.linalg.norm(upper + lower)), "Two-sided bounds"
@@ -250,36 +280,10 @@ def _curve(indicator, d: int) -> tuple[np.ndarray, np.ndarray]:
 def _windows(windows, space, cut: float) -> tuple[int, ...]:
     """Three sizes: eight or nine of the largest fit in; the smallest is not inside the correlation if it can be."""
     if windows is not None:
-        return tuple(windows)
+        return windows
     largest = min(space) // (2 if len(space) == 3 else 3)
     smallest = max(round(largest / 2.5), min(int(np.ceil(cut)), round(0.7 * largest)))
     middle = round((smallest * largest) ** 0.5)
     if not 2 <= smallest < middle < largest:
         raise InputError(f"an image of {space} voxels has no windows of three sizes: give a larger one, or windows=")
     return smallest, middle, largest
-
-
-def _checked(image, dim, phase):
-    """Labels (realizations, *space), the shape of space, the indicator and its label."""
-    x = np.asarray(image)
-    if not (np.issubdtype(x.dtype, np.integer) or x.dtype == bool):
-        raise InputError(f"image is of type {x.dtype}: give integer labels (microstructure.threshold makes them)")
-    x = x.astype(np.int8) if x.dtype == bool else x
-    d = x.ndim if dim is None else dim
-    if isinstance(d, bool) or d not in (1, 2, 3) or x.ndim < d or not x.size:
-        raise InputError(f"dim={dim!r} and an image of shape {x.shape}: give 1 to 3 axes of space, the last ones")
-    space = x.shape[x.ndim - d :]
-    x = x.reshape(-1, *space)
-    present = np.unique(x)
-    if phase is None and len(present) > 2:
-        raise InputError(f"the image has {len(present)} labels: give phase=, the one whose statistics count")
-    chosen = int(present[-1]) if phase is None else phase
-    if chosen not in present:
-        raise InputError(f"phase={phase!r} is not in the image: its labels are {present[:10].tolist()}")
-    return x, space, x == chosen, chosen
-
-
-def _number(name: str, value: Any, below: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < below:
-        limit = "" if np.isinf(below) else f" below {below:g}"
-        raise InputError(f"{name}={value!r}: give a positive number{limit}")

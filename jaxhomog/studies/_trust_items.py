@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtrit
 
 from ..microstructure import (
     RANGE_FEW_WINDOWS,
@@ -15,6 +14,7 @@ from ..microstructure import (
     IntegralRange,
     MeasuredLength,
 )
+from ..microstructure._fraction_interval import SCATTER_FROM
 from ..validity import (
     DRIFT_UNIFORM,
     ERGODIC_OFFSET,
@@ -23,8 +23,11 @@ from ..validity import (
     NOT_ASKED,
     REGIME_NONE,
     REGIME_STRONG,
+    RVE_FAILED_WINDOWS,
     RVE_NO_DECAY,
+    RVE_NO_LAW,
     RVE_NOT_IN_IMAGE,
+    RVE_SMALL_WINDOWS,
     RVE_UNDEFINED,
     SCALES_UNDECIDED,
     UNDECIDED,
@@ -36,6 +39,7 @@ from ..validity import (
     Stationarity,
     TrustItem,
 )
+from ..validity._scatter import quantile
 
 _REGIME_ADVICE = {
     "weak": "first-order correctors or second-order homogenization (`correctors`, `rve.corrected`)",
@@ -52,9 +56,8 @@ def fraction_item(found: FractionInterval, accuracy: float) -> TrustItem:
     f, half = float(found.fraction), float(found.half_width)
     numbers = {"fraction": f, "low": found.low, "high": found.high}
     ask = "Is the volume fraction known well enough?"
-    if int(found.integral_range.code) & RANGE_UNIFORM:
-        text = f"Volume fraction {f:.4g}; {_UNIFORM}."
-        return TrustItem("fraction", ask, UNDECIDED, text, _LARGER, False, numbers, found)
+    if f in (0, 1):
+        return TrustItem("fraction", ask, YES, f"{_first_up(_UNIFORM)}.", "", False, numbers, found)
     good = half <= accuracy * f
     verdict = UNDECIDED if int(found.code) or not np.isfinite(half) else YES if good else NO
     remedy = "" if verdict == YES else _LARGER
@@ -160,19 +163,22 @@ def correlation_item(found: IntegralRange, length: MeasuredLength, shape: tuple[
     return TrustItem("correlation", ask, UNDECIDED, f"{text} But {reason}.", remedy, decisive=False, numbers=numbers)
 
 
-def size_item(sizes: dict[str, RVESize], skipped: dict[str, str]) -> TrustItem:
-    """Is there a representative volume in the image?"""
+def size_item(sizes: dict[str, RVESize], skipped: dict[str, str], edge: float) -> TrustItem:
+    """Is there a representative volume in the image? `edge` is that of a cube as large as all images together."""
     verdicts = {name: _in_image(size) for name, size in sizes.items()}
     verdict = next(v for v in (NO, UNDECIDED, YES) if v in verdicts.values())
     blamed = [name for name, v in verdicts.items() if v == verdict]
-    largest = max((sizes[name] for name in blamed), key=lambda size: size.edge)
+    largest = max((sizes[name] for name in blamed), key=lambda size: size.edge if np.isfinite(size.edge) else np.inf)
     text = " ".join(size.text for size in sizes.values())
     text += "".join(f" {name} was left out: {why}." for name, why in skipped.items())
     remedy = ""
     if verdict != YES:
         wanted = f"about {np.ceil(largest.edge):.0f} voxels" if np.isfinite(largest.edge) else "no finite edge is seen"
-        there = f"; the image has {largest.image_edge:.0f}" if np.isfinite(largest.image_edge) else ""
-        remedy = f"{', '.join(blamed)}: give a larger edge ({wanted}{there}), more realizations, or accept more error"
+        there = f"all that is there makes one of {edge:.0f}"
+        remedy = f"{', '.join(blamed)}: give a larger edge ({wanted}; {there}), more realizations, or accept more error"
+        if largest.code & _DOUBTS:
+            again = f"{', '.join(blamed)}: first mend the windows (see the words after 'But')"
+            remedy = again if largest.edge_interval[1] <= edge else f"{again}; {remedy}"
     numbers: dict[str, Any] = {
         name: {
             "edge": size.edge,
@@ -188,16 +194,21 @@ def size_item(sizes: dict[str, RVESize], skipped: dict[str, str]) -> TrustItem:
         }
         for name, size in sizes.items()
     }
-    numbers["image_edge"] = largest.image_edge
+    numbers["image_edge"] = edge
     ask = "Is there a representative volume in the image?"
     return TrustItem("rve_size", ask, verdict, text, remedy, True, numbers, sizes)
+
+
+# What makes the law of scatter, carried on to larger edges, too small: windows inside the correlation have not begun to
+# decay, those that failed may be the unlike ones, another law than a power says nothing of larger ones.
+_DOUBTS = RVE_SMALL_WINDOWS | RVE_FAILED_WINDOWS | RVE_NO_LAW
 
 
 def _in_image(size: RVESize) -> str:
     """Whether one window of the image's size is representative, at the confidence."""
     if size.code & RVE_NOT_IN_IMAGE:
         return NO
-    if size.code & (RVE_UNDEFINED | RVE_NO_DECAY) or not size.edge_interval[1] <= size.image_edge:
+    if size.code & (RVE_UNDEFINED | RVE_NO_DECAY | _DOUBTS) or not size.edge_interval[1] <= size.image_edge:
         return UNDECIDED
     return YES
 
@@ -206,52 +217,77 @@ def _in_image(size: RVESize) -> str:
 _POSITIVE = ("bulk", "shear", "young", "conductivity")
 
 
-def interval_of(value: float, size: RVESize) -> tuple[float, float]:
-    """Interval for the medium's property from that of the whole image, its scatter and the bias of its boundary.
+# Bounded and maybe zero: no relative error judges it.
+_NOT_JUDGED = ("poisson",)
 
-    The scatter of an image of this size is extrapolated from its windows; Student's t with the degrees of freedom of
-    that extrapolation (2 / var(log s^2)) accounts for its error. What the boundary condition adds at the image's edge
-    (bias and its error) comes on top.
+
+def interval_of(values: Any, size: RVESize, space: tuple[int, ...]) -> tuple[float, float]:
+    """Interval for the medium's property, from that of whole images, their scatter and the bias of the boundary.
+
+        mean +- (|slope| / L + sqrt((t s)^2 + (t' error of slope / L)^2)),    L = d / sum(1 / n_k)
+
+    From five images on s is the standard error of their mean, which also sees what tells one image from another; of
+    fewer it is the scatter of an image of this size, extrapolated from windows, over the root of their number, and
+    Student's t has the degrees of freedom of that extrapolation, 2 / var(log s^2). The boundary condition adds a layer
+    along the faces of every image: no number of images takes it off, and of a box its share is that of a cube of edge
+    L, the harmonic mean.
 
     Args:
-        value: of the whole image, under the boundary condition whose scatter was fitted.
-        size: from windows of the same image.
+        values: of the whole images (m,), under the boundary condition whose scatter was fitted.
+        size: from windows of the same images.
+        space: voxels of an image along its axes.
     """
-    low, high = (float(x) for x in size.scatter.interval(size.image_edge, 0.6826894921370859))
-    deviation = float(size.scatter.deviation(size.image_edge))
-    spread = float(np.log(high / low)) if deviation > 0 else 0.0  # standard error of log s^2
-    t = float(stdtrit(max(2 / spread**2, 1.0), 0.5 + 0.5 * size.confidence)) if spread > 0 else 0.0
-    bias = 0.0
+    x = np.asarray(values, float)
+    m, d = len(x), len(space)
+    if m >= SCATTER_FROM:
+        random = quantile(size.confidence, m - 1) * np.std(x, ddof=1) / m**0.5
+    else:
+        edge = float(np.prod(space, dtype=float)) ** (1 / d)
+        deviation = float(size.scatter.deviation(edge)) / m**0.5
+        low, high = (float(y) for y in size.scatter.interval(edge, 0.6826894921370859))
+        spread = float(np.log(high / low)) if deviation > 0 else 0.0  # standard error of log s^2
+        random = quantile(size.confidence, max(2 / spread**2, 1.0) if spread > 0 else np.inf) * deviation
+    bias = error = 0.0
     if size.fit is not None and size.boundary in size.boundaries:
-        k = size.boundaries.index(size.boundary)
-        bias = abs(float(size.fit.slopes[k])) / size.image_edge
-    half = t * deviation + bias
-    return value - half, value + half
+        k, faces = size.boundaries.index(size.boundary), sum(1 / n for n in space) / d
+        bias = abs(float(size.fit.slopes[k])) * faces
+        error = quantile(size.confidence, size.fit.degrees) * float(size.fit.slopes_error[k]) * faces
+    half = bias + float(np.hypot(random, error))
+    return float(x.mean()) - half, float(x.mean()) + half
 
 
-def property_item(values: dict[str, float], sizes: dict[str, RVESize], unit: str) -> TrustItem:
-    """How well does the image know the effective property?"""
+def property_item(values: dict[str, Any], sizes: dict[str, RVESize], space: tuple[int, ...]) -> TrustItem:
+    """How well do the images know the effective property? `values`: name -> that of each whole image (m,)."""
     ask = "Is the effective property known well enough?"
-    numbers, parts, verdict, accuracy = {}, [], YES, 0.0
-    for name, value in values.items():
-        size = sizes[name]
-        accuracy, confidence = size.tolerance, size.confidence
+    numbers, parts, verdict = {}, [], YES
+    settings = next(iter(sizes.values()))
+    accuracy, confidence = settings.tolerance, settings.confidence
+    doubted = False
+    for name, each in values.items():
+        size, value = sizes[name], float(np.mean(each))
         if size.code & RVE_UNDEFINED:
             low, high = np.nan, np.nan
         else:
-            low, high = interval_of(value, size)
-            low = max(low, 0.0) if name in _POSITIVE else low
+            low, high = interval_of(each, size, space)
+        half = high - value
+        low = max(low, 0.0) if name in _POSITIVE else low
         numbers[name] = {"value": value, "interval": (low, high)}
-        half = max(high - value, value - low)
         if not np.isfinite(half):
-            verdict = UNDECIDED if verdict == YES else verdict
             parts.append(f"{name} {value:.5g}, interval unknown")
+            if name not in _NOT_JUDGED:
+                verdict = UNDECIDED if verdict == YES else verdict
             continue
-        relative = half / abs(value) if value else np.inf
+        relative = half / abs(value) if value else np.inf if half else 0.0
+        if name in _NOT_JUDGED:
+            parts.append(f"{name} {value:.5g} in [{low:.5g}, {high:.5g}] (not judged)")
+            continue
         parts.append(f"{name} {value:.5g} in [{low:.5g}, {high:.5g}] ({relative:.1%})")
-        if relative > accuracy:
-            verdict = NO
-    text = f"{'; '.join(parts)}, for the medium at {confidence:.0%}; wanted within {accuracy:.3g} of it."
+        doubted |= len(each) < SCATTER_FROM and bool(size.code & _DOUBTS)
+        verdict = NO if relative > accuracy else verdict
+    text = f"{'; '.join(parts)}, for the medium at {confidence:.4g} confidence; wanted within {accuracy:.3g} of it."
+    if doubted:
+        text += " The windows do not carry this interval (see rve_size): it may be too narrow."
+        verdict = UNDECIDED if verdict == YES else verdict
     remedy = "" if verdict == YES else "give a larger image, or the mean of several (see rve_size)"
     return TrustItem("property", ask, verdict, _first_up(text), remedy, numbers=numbers | {"accuracy": accuracy})
 
@@ -293,9 +329,6 @@ def scales_item(
     """Is the macroscopic field smooth enough for a first-order scheme?"""
     ask = "Are the scales separated enough for a first-order scheme?"
     micro = float(length.value) * voxel
-    if not np.isfinite(micro):
-        text = f"{_first_up(_UNIFORM)}, and has no length of its own."
-        return TrustItem("scales", ask, UNDECIDED, text, _LARGER, False, {}, found)
     needed = micro / accuracy
     numbers: dict[str, Any] = {"micro_length": micro, "macro_length_needed": needed}
     if found is None:

@@ -112,7 +112,7 @@ class Ergodicity(eqx.Module):
         if bits & ERGODIC_FEW_WINDOWS:
             inside = (
                 f"the correlation, below 0.1 after {float(self.cut):.3g} voxels, leaves too few windows for an exponent"
-                " or does not vanish (give larger images)"
+                " or does not vanish (give larger images), or windows hold whole periods and do not scatter"
             )
         else:
             inside = (
@@ -186,6 +186,7 @@ def ergodicity(
     fit, low, high, between, predicted, p = _moments(chi, within, tuple(edges), level)
     slow, m = low > -1, len(chi)
     few_windows = (len(edges) < 2) | (min(space) < _BOX * cut) | ~found | (window < _WINDOW * cut)
+    few_windows = few_windows | jnp.isnan(fit.exponent)
     still = jnp.max(fit.variances) <= 0
     offset = jnp.where(still, between > 0, (p < 0.5 * (1 - level)) & ~few_windows)
     uniform = ~(jnp.isfinite(jnp.var(chi)) & (jnp.ptp(chi) > 0))
@@ -295,7 +296,10 @@ def _fit(chi, edges: tuple[int, ...], share) -> _Fit:
     x = np.log(volumes)
     x = x - (ones @ weight @ x) / (ones @ weight @ ones)
     row = x @ weight / (x @ weight @ x)
-    return _Fit(jnp.asarray(row, dtype) @ y, jnp.asarray((x @ weight @ x) ** -0.5, dtype), s)
+    # Windows that hold whole periods do not scatter but for rounding: no power of the volume describes that.
+    power = jnp.min(s) > jnp.finfo(dtype).eps ** 1.5 * jnp.max(s)
+    exponent = jnp.where(power, jnp.asarray(row, dtype) @ y, jnp.nan)
+    return _Fit(exponent, jnp.asarray((x @ weight @ x) ** -0.5, dtype), s)
 
 
 def _between(chi, edge: int, share, alpha) -> tuple[Array, Array, Array]:

@@ -30,6 +30,9 @@ def test_dual_tensor_is_the_turned_inverse():
     assert np.allclose(dual_conductivity(k), turn @ jnp.linalg.inv(k) @ turn.T, rtol=1e-14)
     assert np.allclose(dual_conductivity(dual_conductivity(k)), k, rtol=1e-14)
 
+    tiny = dual_conductivity(jnp.float32(1e-24) * k.astype(jnp.float32))  # the square of it is no number of float32
+    assert np.allclose(tiny * 1e-24, dual_conductivity(k), rtol=1e-5)
+
 
 def test_primal_product_tends_to_one_from_above():
     """det K(1, 5) det K(5, 1) / 25 of one random image, refined: in [1, 1.05] at 128^2, and on its way to 1."""

@@ -70,6 +70,8 @@ def test_conduction(image):
         ("bounds = 3", [], "trust.bounds is 3: give true or false"),
         ("macro_length = 'far'", [], "trust.macro_length: 'far' is no number"),
         ("accuracy = 0.1", ["--label", "9"], "phase=9 is not in the image"),
+        ("boundaries = []", ["--phase", "0:conductivity=1", "1:conductivity=5"], "boundaries=[]: give a list of names"),
+        ("macro_length = -5", [], "give one number or a map of them, positive"),
         ("accuracy = 2.0", [], "accuracy=2.0: give a positive number below 1"),
         ("accuracy = 0.1", ["--phase", "0:conductivity=1"], "label 1 has no law"),
     ],

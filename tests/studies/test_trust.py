@@ -4,12 +4,17 @@ import json
 
 import numpy as np
 import pytest
+from scipy.special import stdtrit
 
 import jaxhomog as jh
 from jaxhomog.microstructure import gaussian_field, laminate, thresholded
-from jaxhomog.validity import NO, NOT_ASKED, UNDECIDED, YES, TrustItem, TrustReport
+from jaxhomog.studies._trust_items import interval_of, property_item, size_item
+from jaxhomog.validity import NO, NOT_ASKED, UNDECIDED, YES, Scale, TrustItem, TrustReport, judge_rve_size
 
+VOID = jh.LinearConduction(0.0)
 LAW = {0: jh.LinearConduction(1.0), 1: jh.LinearConduction(5.0)}
+
+HALVES = np.asarray(laminate((24, 24), (0.5, 0.5)))
 
 
 def medium(shape, length, seed=0, fraction=0.4):
@@ -74,6 +79,22 @@ def test_geometry_alone():
     assert report["rve_size"].numbers["fraction"]["edge"] == pytest.approx(1.96 * (0.25 * exact) ** 0.5 / 0.05, rel=0.1)
 
 
+def test_a_uniform_image_has_no_structure():
+    """It cannot tell whether it is a homogeneous body or less than one feature of another, and says that alone."""
+    report = jh.trust(np.ones((16, 16), int), macro_length=1e-3).value
+    assert report.verdict == UNDECIDED and report.reasons == ("correlation",), report
+    assert report["scales"].numbers["micro_length"] == 0
+
+
+def test_the_levels_are_those_that_were_asked_for():
+    """A macroscopic length that is known to 10: eps = L / (100 +- z 10) is sure at 90 %, not at 99.9 %."""
+    x = medium((64, 64), 1.0)
+    length = jh.trust(x).value["correlation"].numbers["correlation_length"]
+    settings = {"macro_length": Scale(np.float64(100.0), np.float64(10.0)), "accuracy": float(length) / 75}
+    verdicts = [jh.trust(x, confidence=c, **settings).value["scales"].verdict for c in (0.6, 0.999)]
+    assert verdicts == [YES, UNDECIDED]
+
+
 def test_realizations_decide_what_one_image_cannot():
     fields = np.asarray(gaussian_field((96, 96), 2.0, number=8, seed=2))
     report = jh.trust((fields > 0.2).astype(int), dim=2).value
@@ -101,13 +122,78 @@ def test_conduction_in_two_dimensions():
 
 
 @pytest.mark.slow
-def test_a_periodic_laminate_needs_no_statistics_to_be_right():
+def test_a_uniform_image_needs_no_statistics():
     """All windows of a uniform image are alike: the interval is a point, and every question has its answer."""
     report = jh.trust(np.ones((24, 24), int), {1: jh.LinearElastic.isotropic(1.0, 0.3)}, macro_length=100.0).value
-    assert report["stationarity"].verdict == YES and report["property"].verdict == YES
+    assert report.reasons == ("correlation",), report
     bulk = report["property"].numbers["bulk"]
     assert bulk["interval"] == pytest.approx((bulk["value"], bulk["value"]), rel=1e-6)
     assert bulk["value"] == pytest.approx(1.0 / (2 * 1.3 * 0.4), rel=1e-6)  # E / (2 (1 + nu)(1 - 2 nu)), plane strain
+
+
+def test_axes_of_one_voxel_are_no_directions():
+    """A line of 1600 voxels is a box of edge 1600, however many axes of one voxel it has."""
+    line = np.random.default_rng(0).integers(0, 2, 1600)
+    one, many = jh.trust(line).value, jh.trust(line[None, :, None]).value
+    sizes = [report["rve_size"].numbers for report in (one, many)]
+    assert sizes[0]["image_edge"] == sizes[1]["image_edge"] == 1600
+    # Independent voxels: z^2 / (4 L) = (0.05 / 2)^2, integral range one.
+    assert sizes[1]["fraction"]["edge"] == sizes[0]["fraction"]["edge"] == pytest.approx(1537, rel=0.15)
+
+
+def law_of(windows=(10, 14, 20), correlation=2.0, slope=2.0):
+    """100 windows a size, deviation 2 / edge, mean 10 + slope / edge, in a 2-D image of 100^2."""
+    z = np.random.default_rng(1).normal(size=(3, 100))
+    z = (z - z.mean(1, keepdims=True)) / z.std(1, ddof=1, keepdims=True)
+    samples = [10 + slope / w + 2 / w * x for w, x in zip(windows, z, strict=True)]
+    return judge_rve_size(windows, {"periodic": samples}, dim=2, image_voxels=1e4, correlation=correlation)
+
+
+def half(values, space, size):
+    low, high = interval_of(values, size, space)
+    assert low + high == pytest.approx(2 * np.mean(values))
+    return (high - low) / 2
+
+
+def test_the_interval_of_the_property():
+    """Bias: once per face, whatever the number of images. Random part: of the whole volume."""
+    size = law_of()
+    slope, error = abs(size.fit.slopes[0]), size.fit.slopes_error[0]
+    deviation, error = float(size.scatter.deviation(100)), 1.96 * error
+    # Student's t with 2 / var(log s^2) degrees of freedom, the variance of the line that was fitted, at 100^2 voxels.
+    x = np.log(1e4 / size.scatter.reference)
+    t = stdtrit(2 / (np.array([1, -x]) @ size.scatter.covariance @ np.array([1, -x])), 0.975)
+    assert 1.96 < t < 4
+    one = half([10.0], (100, 100), size)
+    assert one == pytest.approx(slope / 100 + np.hypot(t * deviation, error / 100), rel=1e-3)
+    four = half([10.0] * 4, (100, 100), size)
+    assert four == pytest.approx(slope / 100 + np.hypot(t * deviation / 2, error / 100), rel=1e-3)
+    # 400 x 25 voxels have the volume of 100 x 100 and faces of (1/400 + 1/25) / 2.
+    long = half([10.0], (400, 25), size)
+    assert long == pytest.approx(slope * 0.02125 + np.hypot(t * deviation, error * 0.02125), rel=1e-3)
+
+
+def test_many_images_show_their_own_scatter():
+    """Images that differ more than windows tell: t_4 s / sqrt(5) of (8, 9, 10, 11, 12) is 1.9632."""
+    size = law_of(slope=0.0)
+    layer = abs(size.fit.slopes[0]) / 100, 1.96 * size.fit.slopes_error[0] / 100
+    assert half([8.0, 9, 10, 11, 12], (100, 100), size) == pytest.approx(
+        layer[0] + np.hypot(1.9632, layer[1]), rel=1e-3
+    )
+
+
+def test_windows_inside_the_correlation_decide_nothing():
+    found, small = law_of(), law_of(correlation=30.0)
+    for size, verdict in ((found, YES), (small, UNDECIDED)):
+        assert property_item({"conductivity": np.array([10.0])}, {"conductivity": size}, (100, 100)).verdict == verdict
+        assert size_item({"conductivity": size}, {}, 100.0).verdict == verdict
+
+
+def test_a_poisson_ratio_is_told_but_not_judged():
+    """It may be zero: of a ratio of 0 no relative error exists."""
+    sizes = {"bulk": law_of(), "poisson": law_of()}
+    item = property_item({"bulk": np.array([10.0]), "poisson": np.array([0.0])}, sizes, (100, 100))
+    assert item.verdict == YES and "poisson 0 in [" in item.evidence and "0.95 confidence" in item.evidence
 
 
 @pytest.mark.parametrize(
@@ -122,7 +208,25 @@ def test_a_periodic_laminate_needs_no_statistics_to_be_right():
         (np.zeros((8, 8), int), {"phase": 7}, r"phase=7 is not in the image"),
         (laminate((8, 8), (0.5, 0.5)), {"law": LAW}, r"no windows of three sizes"),
         (laminate((24, 24), (0.5, 0.5)), {"law": {0: LAW[0]}}, r"label"),
-        (laminate((24, 24), (0.5, 0.5)), {"law": 3}, r"law is a int"),
+        (HALVES, {"law": LAW, "boundaries": ()}, r"boundaries=\(\): give a list of names"),
+        (HALVES, {"law": LAW, "windows": 3}, r"windows=3: give edges"),
+        (HALVES, {"law": LAW, "tolerance": "fine"}, r"tolerance='fine': give a number"),
+        (HALVES, {"law": {"0": LAW[0], "1": LAW[1]}}, r"the label '0': labels are integers"),
+        (HALVES[:1], {"law": LAW}, r"axes of more than one voxel"),
+        (HALVES, {"law": {**LAW, 0: VOID}, "boundaries": ("uniform_traction",)}, r"boundaries=\('uniform_traction',\)"),
+        (
+            HALVES.astype(np.int64) * 2**40,
+            {"law": {0: LAW[0], 2**40: LAW[1]}},
+            r"label 1099511627776 has more than 32 bits",
+        ),
+        (HALVES, {"macro_length": 9.0, "time_ratio": Scale(0.1, None)}, r"time_ratio.error=None"),
+        (HALVES, {"dim": 2.0}, r"dim=2.0"),
+        (HALVES, {"phase": [0, 1]}, r"phase=\[0, 1\]: give a label"),
+        (HALVES, {"progress": 3}, r"progress=3"),
+        (HALVES, {"macro_length": []}, r"macro_length=\[\]: give one number or a map"),
+        (HALVES, {"macro_length": -5.0}, r"macro_length=-5.0: give one number or a map of them, positive"),
+        (HALVES, {"macro_length": 9.0, "time_ratio": "fast"}, r"time_ratio='fast'"),
+        (laminate((24, 24), (0.5, 0.5)), {"law": 3}, r"law is a int that gives no laws"),
         (laminate((24, 24), (0.5, 0.5)), {"macro_length": "far"}, r"macro_length='far'"),
     ],
 )

@@ -158,3 +158,9 @@ def test_bad_input(unchecked):
     ):
         with pytest.raises(InputError, match=match):
             ergodicity(x, **{"dim": 2, **options})
+
+
+def test_windows_of_whole_periods_do_not_scatter():
+    """Stripes of two voxels: means of even windows are alike, which is no slow decay."""
+    found = ergodicity(np.tile([0, 1], (40, 20)))
+    assert int(found.code) == ERGODIC_ONE_IMAGE | ERGODIC_FEW_WINDOWS and np.isnan(found.exponent), found.reason

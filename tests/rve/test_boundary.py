@@ -189,23 +189,28 @@ def check_order(physics, dim, element, n, cells=20):
     assert above(softest, reuss)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "physics, element",
     [
-        ("conduction", "q1"),
-        ("conduction", "q1r"),
-        ("elasticity", "q1"),
-        ("elasticity", "q1r"),
+        pytest.param("conduction", "q1", marks=pytest.mark.slow),
+        pytest.param("conduction", "q1r", marks=pytest.mark.exhaustive),
+        pytest.param("elasticity", "q1", marks=pytest.mark.exhaustive),
+        pytest.param("elasticity", "q1r", marks=pytest.mark.slow),
     ],
 )
 def test_apparent_tensors_are_ordered(physics, element):
     check_order(physics, 2, element, 6)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("element", ["q1", "q1r"])
-@pytest.mark.parametrize("physics", ["conduction", "elasticity"])
+@pytest.mark.parametrize(
+    "physics, element",
+    [
+        pytest.param("conduction", "q1", marks=pytest.mark.exhaustive),
+        pytest.param("conduction", "q1r", marks=pytest.mark.slow),
+        pytest.param("elasticity", "q1", marks=pytest.mark.slow),
+        pytest.param("elasticity", "q1r", marks=pytest.mark.exhaustive),
+    ],
+)
 def test_apparent_tensors_are_ordered_in_three_dimensions(physics, element):
     check_order(physics, 3, element, 4)
 
@@ -239,8 +244,13 @@ def test_a_void_on_a_free_face_is_a_code():
         assert int(jh.homogenize(grid, problem, boundary=boundary).result.code) == SUCCESS
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("boundary", ["affine", "uniform_traction"])
+@pytest.mark.parametrize(
+    "boundary",
+    [
+        pytest.param("affine", marks=pytest.mark.exhaustive),
+        pytest.param("uniform_traction", marks=pytest.mark.slow),
+    ],
+)
 def test_derivatives(boundary):
     labels = np.random.default_rng(5).integers(0, 2, (5, 4))
     grid = jh.Grid((5, 4), (1.0, 0.8))

@@ -134,8 +134,14 @@ def test_duality_in_the_plane():
     assert below(lower, dual) and np.abs(lower - dual).max() < 0.01 * np.abs(dual).max()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("b", [10.0, 1e3, 0.0])
+@pytest.mark.parametrize(
+    "b",
+    [
+        pytest.param(10.0, marks=pytest.mark.exhaustive),
+        pytest.param(1e3, marks=pytest.mark.slow),
+        pytest.param(0.0, marks=pytest.mark.slow),
+    ],
+)
 def test_loose_tolerances_keep_the_bounds(b):
     k = random_cell((6, 6, 6), b, seed=3) if b else np.where(random_cell((6, 6, 6), seed=3) > 1, 0.0, 1.0)
     finest_lower, finest_upper = two_sided(k)
@@ -146,8 +152,15 @@ def test_loose_tolerances_keep_the_bounds(b):
         assert below(finest_upper, upper)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("b", [10.0, 1e5, 1e9, 0.0])
+@pytest.mark.parametrize(
+    "b",
+    [
+        pytest.param(10.0, marks=pytest.mark.exhaustive),
+        pytest.param(1e5, marks=pytest.mark.slow),
+        pytest.param(1e9, marks=pytest.mark.slow),
+        pytest.param(0.0, marks=pytest.mark.slow),
+    ],
+)
 def test_single_precision_serves_the_flux_of_a_double_precision_bound(b, monkeypatch):
     """At the default tolerance the flux comes from single precision; the bound it proves is that of double. At
     contrast 1e9 single precision would lose nearly all of it (seen on this cell), and is not used."""

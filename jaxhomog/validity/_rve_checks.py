@@ -51,6 +51,7 @@ def read_blocks(blocks: Any, values: list[np.ndarray]) -> list[np.ndarray]:
 
 
 def chosen(boundary: str | None, there: tuple[str, ...]) -> str:
+    """The boundary condition that is asked for, periodic by default."""
     if boundary is None:
         return "periodic" if "periodic" in there else there[0]
     if boundary not in there:
@@ -59,6 +60,7 @@ def chosen(boundary: str | None, there: tuple[str, ...]) -> str:
 
 
 def check_settings(dim, tolerance, confidence, exponent=1.0, exponent_error=0.0) -> None:
+    """Numbers of space axes, of accuracy and of the law of decay."""
     if isinstance(dim, bool) or dim not in (1, 2, 3):
         raise InputError(f"dim={dim!r}: give 1, 2 or 3")
     for key, value in (("tolerance", tolerance), ("confidence", confidence)):
@@ -94,5 +96,6 @@ def read_curve(curve: Any) -> np.ndarray:
 
 
 def check_number(value: Any, key: str) -> None:
+    """One real number."""
     if isinstance(value, bool | str) or np.ndim(value) != 0 or not np.isreal(value) or value is None:
         raise InputError(f"{key}={value!r}: give a number")

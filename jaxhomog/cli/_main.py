@@ -11,6 +11,7 @@ from ..results import InputError
 from ._arguments import parse, parser
 from ._cache import jax_settings
 from ._drive import run_drive
+from ._interrupt import heeded_interrupts
 from ._problem import Problem, problem_of
 from ._progress import Progress, put
 from ._run import NotConverged, run
@@ -31,7 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        return _main(words)
+        with heeded_interrupts():
+            return _main(words)
     except KeyboardInterrupt:
         put("jaxhomog: interrupted")
         return INTERRUPTED

@@ -36,6 +36,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _main(words)
     except KeyboardInterrupt:
         put("jaxhomog: interrupted")
+        if argv is None:
+            # Threads of XLA may still compile or solve: an interpreter that is taken down under them can crash. Files
+            # are closed and folders removed by now.
+            sys.stdout.flush()
+            os._exit(INTERRUPTED)
         return INTERRUPTED
     except NotConverged as error:
         put(f"jaxhomog: error: {error}")

@@ -23,20 +23,21 @@ def interrupts():
 
 @pytest.fixture
 def collection():
-    """A callback of the garbage collector during which an interrupt arrives, once."""
+    """A callback of the garbage collector during which an interrupt arrives, once, after it was armed."""
     calls = []
+    armed = threading.Event()
 
     def deeper():
         os.kill(os.getpid(), signal.SIGINT)
         return sum(range(1000))  # the handler runs between these steps
 
     def callback(phase, info):
-        if not calls:
+        if armed.is_set() and not calls:
             calls.append(phase)
             deeper()
 
     gc.callbacks.append(callback)
-    yield calls
+    yield armed, calls
     gc.callbacks.remove(callback)
 
 
@@ -47,9 +48,11 @@ def wait(seconds):
 
 
 def test_an_interrupt_inside_a_collection_comes_again(interrupts, collection):
+    armed, calls = collection
     with pytest.raises(KeyboardInterrupt), heeded_interrupts():
+        armed.set()
         gc.collect()
-        assert collection  # it arrived inside, and did not end the collection
+        assert calls  # it arrived inside, and did not end the collection
         wait(5)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 

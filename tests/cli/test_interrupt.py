@@ -1,4 +1,4 @@
-"""An interrupt is never lost, wherever it arrives; each case in a process of its own, whose signals nobody else handles."""
+"""An interrupt is never lost, wherever it arrives; each case in a process whose signals nobody else handles."""
 
 import os
 import subprocess

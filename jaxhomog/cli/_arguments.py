@@ -166,7 +166,8 @@ Examples
       windows = [16, 24, 32]        # edges in voxels
       phase = 1                     # label whose geometry is judged, if there are more than two
       boundaries = ["periodic", "affine", "uniform_traction"]   # of the windows
-      bounds = true                 # two-sided bounds of the voxel medium"""
+      bounds = true                 # two-sided bounds of the voxel medium
+      periodic_cell = false         # true: a unit cell that repeats without end, not a sample of a random medium"""
 
 _END = """\
 Exit codes: 0 done, 2 bad input (one line says what and the remedy), 3 not converged, 130 interrupted.
@@ -250,6 +251,8 @@ def parser() -> argparse.ArgumentParser:
                      help="whose geometry is judged (default: the higher of two)")  # fmt: skip
     ask.add_argument("--no-bounds", dest="bounds", action="store_false", default=None,
                      help="no two-sided bounds of the voxel medium")  # fmt: skip
+    ask.add_argument("--periodic-cell", action="store_true", default=None,
+                     help="the image is a unit cell that repeats, not a sample of a random medium")  # fmt: skip
     _solve_options(judge, "q1 (default), q1r, fourier, or fv (conduction)", "relative error left in the tensor")
     _output_options(judge).add_argument("--no-report", action="store_true", help="write no report.html")
     demo = verbs.add_parser(

@@ -12,12 +12,13 @@ import numpy as np
 
 from ..api import versions
 from ..plot import write_trust
-from ..results import InputError
+from ..results import InputError, SolverError
 from ..studies import TRUST_BOUNDARIES, trust
 from ._cell import build_cell, image_of, labels_of
 from ._output import check_output, output_folder
 from ._problem import Problem
 from ._progress import Progress
+from ._run import NotConverged
 from ._screen import show
 from ._trust_asked import asked
 
@@ -27,6 +28,7 @@ def run_trust(options: argparse.Namespace, problem: Problem, progress: Progress,
 
     Raises:
         InputError: bad input, in one line.
+        NotConverged: a solve failed; nothing is written, because a report without a property answers nothing.
     """
     output = options.output or Path(f"{problem.stem}-jaxhomog")
     check_output(output)
@@ -50,6 +52,8 @@ def run_trust(options: argparse.Namespace, problem: Problem, progress: Progress,
         settings["macro_length"] = np.asarray(settings["macro_length"])
     if problem.element is not None:
         settings["element"] = problem.element
+    if not isinstance(problem.boundary, str):
+        raise InputError(f"boundary={problem.boundary!r} is one for each axis: trust takes one name for all of them")
     if problem.boundary != "periodic" and "boundaries" in settings:
         raise InputError(
             "solver.boundary and trust.boundaries are both given: give the latter, its first for the whole"
@@ -58,15 +62,13 @@ def run_trust(options: argparse.Namespace, problem: Problem, progress: Progress,
         settings["boundaries"] = [problem.boundary, *(x for x in TRUST_BOUNDARIES if x != problem.boundary)]
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always", UserWarning)
-        solution = trust(
-            labels,
-            law,
-            voxel_size=float(spacing[0]),
-            tolerance=problem.tolerance,
-            max_iterations=problem.max_iterations,
-            progress=progress.say,
-            **settings,
-        )
+        try:
+            solution = trust(
+                labels, law, voxel_size=float(spacing[0]), tolerance=problem.tolerance,
+                max_iterations=problem.max_iterations, progress=progress.say, **settings,
+            )  # fmt: skip
+        except SolverError as error:
+            raise NotConverged(" ".join(str(error).split())) from None
     for warning in said:
         if warning.category is UserWarning:
             progress.warn(str(warning.message))

@@ -11,7 +11,8 @@ from ..results import InputError
 from ._tables import integer_of, known, text_of
 from ._values import integers, numbers
 
-TRUST_KEYS = ("accuracy", "confidence", "macro_length", "time_ratio", "windows", "phase", "boundaries", "bounds")
+_FLAGS = ("bounds", "periodic_cell")
+TRUST_KEYS = ("accuracy", "confidence", "macro_length", "time_ratio", "windows", "phase", "boundaries", *_FLAGS)
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class TrustAsked:
     phase: int | None = None
     boundaries: list[str] | None = None
     bounds: bool | None = None
+    periodic_cell: bool | None = None
 
 
 def read_trust(table: Mapping[str, Any]) -> TrustAsked:
@@ -50,10 +52,11 @@ def read_trust(table: Mapping[str, Any]) -> TrustAsked:
         names = table["boundaries"]
         names = names if isinstance(names, list) else [names]
         out["boundaries"] = [text_of("trust.boundaries", name) for name in names]
-    if "bounds" in table:
-        if not isinstance(table["bounds"], bool):
-            raise InputError(f"trust.bounds is {table['bounds']!r}: give true or false")
-        out["bounds"] = table["bounds"]
+    for key in _FLAGS:
+        if key in table:
+            if not isinstance(table[key], bool):
+                raise InputError(f"trust.{key} is {table[key]!r}: give true or false")
+            out[key] = table[key]
     return TrustAsked(**out)
 
 

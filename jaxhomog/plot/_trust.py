@@ -39,8 +39,9 @@ def trust_page(report: TrustReport, labels: np.ndarray | None, lengths, more: Ma
     """The page as a text; arguments as for `write_trust`."""
     counts = [(k, str(sum(i.verdict == k for i in report.items))) for k in (YES, NO, UNDECIDED, NOT_ASKED)]
     kind = "bad" if report.verdict == NO else ""
+    assumed = [html.note(report.assumption)] if report.assumption else []
     body = [
-        html.section(report.summary, html.big(counts), html.note(_HOW), kind=kind),
+        html.section(report.summary, html.big(counts), *assumed, html.note(_HOW), kind=kind),
         html.section(
             "Questions and answers",
             html.rows(_HEAD, [(i.question, i.verdict, _said(i)) for i in report.items]),
@@ -72,7 +73,8 @@ def trust_page(report: TrustReport, labels: np.ndarray | None, lengths, more: Ma
 def _pictures(item: TrustItem) -> list[str]:
     """Sections with the figures of one question."""
     if item.name == "rve_size":
-        drawn = [(size.name, rve_size_figure(size)) for size in item.found.values() if np.isfinite(size.limit)]
+        found = (item.found or {}).values()  # of a periodic cell none
+        drawn = [(size.name, rve_size_figure(size)) for size in found if np.isfinite(size.limit)]
         words = "Left: means of windows and their scatter. Right: windows that keep the error within the accuracy."
         return [
             html.section(f"Which windows, and how many? {name}", html.picture(picture, name), html.note(words))

@@ -200,6 +200,10 @@ def corrected(
     """
     if not isinstance(order, int) or isinstance(order, bool) or order not in (1, 2):
         raise InputError(f"order={order!r}: give 1 or 2")
+    if not isinstance(correctors, Correctors):
+        raise InputError(f"correctors is a {type(correctors).__name__}: give the value of `correctors(...)`")
+    if not isinstance(derivatives, Sequence):
+        raise InputError(f"derivatives is a {type(derivatives).__name__}: give (u0, grad u0, ...)")
     if order == 2 and correctors.second is None:
         raise InputError("order=2: the correctors have no second part (correctors(..., order=2), for conduction)")
     if len(derivatives) <= order:
@@ -210,6 +214,9 @@ def corrected(
     x, scale = (real_array(v, name).astype(dtype) for v, name in ((points, "points"), (eps, "eps")))
     if x.ndim < 1 or x.shape[-1] != d or scale.ndim:
         raise InputError(f"points {x.shape} and eps {scale.shape}: give points (*p, {d}) and one number eps")
+    if not isinstance(scale, Tracer) and not (np.isfinite(scale) and scale > 0):
+        raise InputError(f"eps={eps!r}: give a positive number")
+    scale = jnp.where(scale > 0, scale, jnp.nan)
     given = [real_array(u, f"derivatives[{k}]").astype(dtype) for k, u in enumerate(derivatives)]
     for k, u in enumerate(given):
         expected = (*x.shape[:-1], *(d,) * (k + elastic))

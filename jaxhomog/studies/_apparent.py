@@ -98,6 +98,7 @@ def apparent_properties(
     lanes: str = "auto",
     throw: bool = True,
     progress: Callable[[str, int, int, int, int], None] | None = None,
+    needed: str | None = None,
 ) -> Solution:
     """Apparent properties of cubic windows that are cut out of an image, for several sizes and boundary conditions.
 
@@ -124,6 +125,7 @@ def apparent_properties(
         lanes: as for `sweep`.
         throw: raise if every window of a size and boundary condition has failed.
         progress: called with the boundary condition, the edge, and what `sweep` says: done, all, failed.
+        needed: a boundary condition that must not be left out: an error, before any solve, where it would be.
 
     Returns:
         `Solution` with value `Apparent`. The code is the worst of any window; a window that failed is NaN.
@@ -155,6 +157,8 @@ def apparent_properties(
         raise InputError(f"law gives a {type(whole).__name__}: give linear laws, or a function that returns one")
     whole.check()
     chosen, skipped = usable_boundaries(boundaries, whole, shape)
+    if needed in skipped:
+        raise InputError(f"boundary={needed!r} is left out: {skipped[needed]} (choose 'periodic' or 'affine')")
     for boundary in chosen:
         space_named(element, boundary, whole.physics, dim)
     solver_settings(law_dtype(whole), tolerance, None, None, max_iterations)
@@ -276,7 +280,10 @@ def usable_boundaries(names: Any, law: AbstractLaw, shape: tuple[int, ...]) -> t
 
 def _image(image: Any, dim: int | None) -> tuple[np.ndarray, tuple[int, ...]]:
     """The image as (realizations, *space), and its space."""
-    x = np.asarray(image)
+    try:
+        x = np.asarray(image)
+    except ValueError:
+        raise InputError(f"image is a {type(image).__name__} of rows that differ: give an array of labels") from None
     if not (np.issubdtype(x.dtype, np.number) or x.dtype == bool):
         raise InputError(f"image is of type {x.dtype}: give an array of labels or grey values")
     x = x.astype(np.int8) if x.dtype == bool else x

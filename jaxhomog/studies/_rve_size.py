@@ -35,7 +35,7 @@ class RVESizes(eqx.Module):
         sizes: name of a property -> `RVESize`; "fraction" is the volume fraction of the higher label of a two-phase
             image, from its integral range or, where the two estimates of that disagree, from the windows.
         apparent: the windows and their properties.
-        integral_range: of a two-phase image; None for others.
+        integral_range: of a two-phase image of four voxels or more along every axis; None for others.
     """
 
     sizes: dict[str, RVESize]
@@ -91,7 +91,8 @@ def rve_size(
         image: (*batch, *space); the leading axes are realizations of one medium. Cubic voxels.
         law: as for `apparent_properties`.
         windows: edges in voxels, two at least. Choose the smallest larger than the features, and the largest such that
-            eight of them fit into the image.
+            eight of them fit into the image. Sizes that divide the largest (16, 24, 48) give the narrowest intervals of
+            limit and bias, see `validity.fit_bias`.
         tolerance: relative error of a property that is accepted.
         confidence: two-sided.
         boundary: whose scatter is taken; default "periodic", else the first.
@@ -108,28 +109,31 @@ def rve_size(
 
     Raises:
         InputError: a bad argument.
-        SolverError: all windows of a size failed.
+        SolverError: all windows of a size failed, under any of the boundary conditions.
 
     Source:
         Kanit et al. (2003), Int. J. Solids Struct. 40, 3647-3679; Lantuejoul (1991), J. Microsc. 161, 387-403.
     """
-    if np.ndim(windows) != 1 or np.size(windows) < 2:
+    if not isinstance(windows, Sequence | np.ndarray) or isinstance(windows, str) or len(windows) < 2:
         raise InputError(f"windows={windows!r}: give at least two sizes, in voxels")
     # Said before the solves, not after.
     check_settings(2, tolerance, confidence, exponent, exponent_error)
     if curve is not None:
         read_curve(curve)
-    if boundary is not None and boundary not in boundaries:
-        raise InputError(f"boundary={boundary!r}: there are {', '.join(map(str, boundaries))}")
+    names = boundaries if isinstance(boundaries, Sequence) and not isinstance(boundaries, str) else ()
+    if boundary is not None and boundary not in names:
+        raise InputError(f"boundary={boundary!r}: there are {', '.join(map(str, names)) or 'none'} in boundaries")
     solution = apparent_properties(
         image, law, windows, dim=dim, number=number, boundaries=boundaries, properties=properties, element=element,
         tolerance=solver_tolerance, max_iterations=max_iterations, seed=seed, lanes=lanes, progress=progress,
+        needed=boundary,
     )  # fmt: skip
     apparent: Apparent = solution.value
     voxels = np.asarray(image)
     found, indicator = None, None
     present = np.unique(voxels) if np.issubdtype(voxels.dtype, np.integer) or voxels.dtype == bool else ()
-    if len(present) == 2:
+    # The descriptors want four voxels along an axis; without them the property's own windows are enough.
+    if len(present) == 2 and min(voxels.shape[voxels.ndim - apparent.dim :]) >= 4:
         indicator = voxels == present[1]
         found = integral_range(indicator, dim=apparent.dim)
     given: dict[str, Any] = {"tolerance": tolerance, "confidence": confidence, "curve": curve}

@@ -13,9 +13,7 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Real
 
-from ..api import duality, homogenize
-from ..fields import Grid
-from ..materials import AbstractMaterial, PhaseMixture
+from ..materials import AbstractMaterial
 from ..microstructure import (
     RANGE_DISAGREE,
     IntegralRange,
@@ -25,7 +23,7 @@ from ..microstructure import (
     radial_average,
     two_point_correlation,
 )
-from ..results import SUCCESS, InputError, Result, Solution, SolverError, worst_of
+from ..results import SUCCESS, InputError, Result, Solution, worst_of
 from ..rve import Correctors
 from ..validity import (
     RVE_SMALL_WINDOWS,
@@ -41,9 +39,10 @@ from ..validity import (
     stationarity,
 )
 from ..validity._scatter import quantile
-from ._apparent import isotropic_properties
 from ._rve_size import rve_size
+from ._trust_cell import Judged, judged_cell, periods, times
 from ._trust_checks import (
+    check_cell,
     check_scales,
     checked_boundaries,
     checked_image,
@@ -53,15 +52,14 @@ from ._trust_checks import (
 )
 from ._trust_items import (
     correlation_item,
-    energy_item,
     ergodicity_item,
     fraction_item,
     property_item,
     scales_item,
     size_item,
     stationarity_item,
-    voxels_item,
 )
+from ._trust_solves import correctors_of, energy_of, solved_wholes, voxels_of
 
 
 def trust(
@@ -81,6 +79,7 @@ def trust(
     tolerance: float | None = None,
     bounds: bool = True,
     max_iterations: int = 2000,
+    periodic_cell: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Solution:
     """The trust report: may a property of this image be passed to the scale above, how uncertain is it, and how?
@@ -106,8 +105,9 @@ def trust(
         accuracy: relative error that is accepted, in every question.
         confidence: two-sided, of every interval but that of `ergodicity`, whose two tests keep their own level (0.99).
         voxel_size: edge of a voxel, the unit of `macro_length`.
-        macro_length: over which the macroscopic field varies, one or a map (`validity.gradient_length`).
-        time_ratio: T_micro / T_macro; 0 for a steady problem.
+        macro_length: over which the macroscopic field varies, one or a map (`validity.gradient_length`); infinite where
+            it is uniform. L_micro beside it is the correlation length, a voxel at least.
+        time_ratio: T_micro / T_macro, beside macro_length; 0 for a steady problem.
         windows: edges of the windows in voxels; default three sizes, of the largest eight
             (3-D) or nine (2-D) fit into a cubic image.
         boundaries: boundary conditions of the windows; the first is that of the interval. Default periodic, affine and
@@ -117,6 +117,10 @@ def trust(
         bounds: whether the bounds of the voxel medium (element `q1`, periodic) are computed; in 3-D about as costly as
             the solve itself.
         max_iterations: as for `homogenize`.
+        periodic_cell: the image is a unit cell that repeats without end, or several periods of one, and no sample of a
+            random medium: nothing scatters, one period is the RVE, the property is exact up to voxels and solver, and
+            the period (of the longest axis) is L_micro. By default it is one random sample; the report's `assumption`
+            says which of the two was taken.
         progress: called with a line before every step.
 
     Returns:
@@ -124,7 +128,8 @@ def trust(
         verdict is an answer, not a failure. The result is that of the solves. Host side: no jit, no derivatives.
 
     Raises:
-        InputError: a bad argument, in one line; more than two labels without `phase`.
+        InputError: a bad argument, in one line; more than two labels without `phase`; windows or boundaries without
+            `law`, or of a periodic cell.
         SolverError: the whole image, or all windows of a size, could not be solved.
 
     Source:
@@ -140,16 +145,55 @@ def trust(
         raise InputError("trust steers solves from Python: call it outside jit, grad and vmap")
     if not callable(say) or not isinstance(bounds, bool):
         raise InputError(f"progress={progress!r}, bounds={bounds!r}: give a function of a line or None, True or False")
-    labels, space, indicator, chosen = checked_image(image, dim, phase, law is not None)
+    if not isinstance(periodic_cell, bool):
+        raise InputError(f"periodic_cell={periodic_cell!r}: give True for a cell that repeats without end, else False")
+    labels, space, indicator, chosen = checked_image(image, dim, phase, law is not None, periodic_cell)
     accuracy, confidence = positive("accuracy", accuracy, 1.0), positive("confidence", confidence, 1.0)
     voxel_size = positive("voxel_size", voxel_size, np.inf)
     check_scales(macro_length, time_ratio)
     windows, boundaries = checked_windows(windows), checked_boundaries(boundaries)
+    if law is None and (windows is not None or boundaries is not None):
+        raise InputError("windows and boundaries are of the solves: give law, or leave them out for the geometry alone")
+    if periodic_cell:
+        check_cell(windows, boundaries)
+        boundaries = ("periodic",)
     if law is not None:
         boundaries = checked_law(labels, space, law, boundaries, element, tolerance, max_iterations)
+    wanted = f"statistics of label {chosen}, accuracy {accuracy:g}, confidence {confidence:g}"
+    correct = macro_length is not None
+    if periodic_cell:
+        found = judged_cell(
+            labels, indicator, space, law, accuracy, element, tolerance, bounds, max_iterations, say, correct
+        )
+        subject = f"{times(space)} voxels, a periodic cell; {wanted}"
+    else:
+        found = _judged_sample(
+            labels, indicator, space, law, accuracy, confidence, windows, boundaries, element, tolerance, bounds,
+            max_iterations, say, correct,
+        )  # fmt: skip
+        count = len(labels)
+        subject = f"{times(space)} voxels{f', {count} realizations' if count > 1 else ''}; {wanted}"
+    # No structure, no length below which it shows; of others an image shows none below a voxel.
+    uniform = bool(indicator.all() or not indicator.any())
+    voxels, error = (0.0, 0.0) if uniform else (max(float(found.length), 1.0), float(found.length_error))
+    separation = constants = None
+    if macro_length is not None:
+        micro = Scale(jnp.asarray(voxels * voxel_size), jnp.asarray(error * voxel_size))
+        constants = None if found.cell is None or uniform else expansion_constants(found.cell, voxels)
+        separation = scale_separation(
+            micro, macro_length, time_ratio, 1.0, tolerance=accuracy, constants=constants,
+            deviations=quantile(confidence),
+        )  # fmt: skip
+    items = (*found.items, scales_item(separation, voxels * voxel_size, found.what, accuracy, constants))
+    return Solution(TrustReport(items, subject, found.assumption), None, Result(jnp.asarray(found.code)), {})
+
+
+def _judged_sample(
+    labels, indicator, space, law, accuracy, confidence, windows, boundaries, element, tolerance, bounds,
+    max_iterations, say, correct,
+) -> Judged:  # fmt: skip
+    """Images as samples of a random medium: all answers but that of the scales."""
     d, count = len(space), len(labels)
-    subject = f"{' x '.join(map(str, space))} voxels" + (f", {count} realizations" if count > 1 else "")
-    subject += f"; statistics of label {chosen}, accuracy {accuracy:g}, confidence {confidence:g}"
     uniform = bool(indicator.all() or not indicator.any())
     say("volume fraction, stationarity, ergodicity")
     images = indicator if count > 1 else indicator[0]
@@ -168,21 +212,16 @@ def trust(
     else:
         more, code, cell = _solved(
             labels, space, law, accuracy, confidence, windows, boundaries, element, tolerance, bounds, max_iterations,
-            say, macro_length is not None, 0.0 if uniform else float(found.cut),
+            say, correct, 0.0 if uniform else float(found.cut),
         )  # fmt: skip
         items += more
-    if uniform:  # there is no length below which it differs
-        length, cell = replace(length, value=jnp.zeros(()), error=jnp.zeros(())), None
-    separation = constants = None
-    if macro_length is not None:
-        micro = Scale(length.value * voxel_size, length.error * voxel_size)
-        constants = None if cell is None else expansion_constants(cell, length.value)
-        separation = scale_separation(
-            micro, macro_length, time_ratio, 1.0, tolerance=accuracy, constants=constants,
-            deviations=quantile(confidence),
-        )  # fmt: skip
-    items.append(scales_item(separation, length, voxel_size, accuracy, constants))
-    return Solution(TrustReport(tuple(items), subject), None, Result(jnp.asarray(code)), {})
+    assumption = "Assumed: the image is one sample of a random medium"
+    if count > 1:
+        assumption = "Assumed: the images are independent samples of one random medium"
+    elif not uniform and all(p < n for p, n in zip(periods(labels[0]), space, strict=True)):
+        assumption += f", although it repeats itself every {times(periods(labels[0]))} voxels"
+    assumption += " (a unit cell that repeats without end: periodic_cell=True, or --periodic-cell)."
+    return Judged(tuple(items), code, cell, length.value, length.error, "correlation length", assumption)
 
 
 def _size_of_fraction(indicator, found: IntegralRange, d: int, accuracy: float, confidence: float) -> RVESize:
@@ -201,7 +240,7 @@ def _size_of_fraction(indicator, found: IntegralRange, d: int, accuracy: float, 
 
 def _solved(
     labels, space, law, accuracy, confidence, windows, boundaries, element, tolerance, bounds, max_iterations,
-    say, with_correctors, cut,
+    say, correct, cut,
 ) -> tuple[list[TrustItem], Any, Correctors | None]:  # fmt: skip
     """The answers that need the effective property, the worst code, and the correctors of the first image."""
     d = len(space)
@@ -218,54 +257,16 @@ def _solved(
     # An image of more labels than two has no correlation in `rve_size`: that of the phase stands for it.
     inside = RVE_SMALL_WINDOWS * (min(edges) < cut)
     sizes = {k: replace(v, code=v.code | inside) for k, v in s.value.sizes.items() if k != "fraction"}
-    say("the whole image")
-    wholes = [
-        homogenize(
-            Grid(space), PhaseMixture(x, law), boundaries[0], element, tolerance, max_iterations=max_iterations,
-            fields=with_correctors and k == 0,
-        )
-        for k, x in enumerate(labels)
-    ]  # fmt: skip
-    tensors = np.stack([np.asarray(w.value.effective) for w in wholes])
-    physics = next(iter(law.values())).physics
-    values = isotropic_properties(tensors, physics)
+    wholes, values = solved_wholes(labels, space, law, boundaries[0], element, tolerance, max_iterations, say, correct)
     main = {name: size for name, size in sizes.items() if name in ("bulk", "shear", "conductivity")}
     items = [
         size_item(main, s.value.apparent.skipped, float(labels.size) ** (1 / d)),
         property_item({name: values[name] for name in sizes}, sizes, space),
-        energy_item(
-            max(float(w.value.hill_mandel_residual) for w in wholes),
-            max(float(w.stats["error_bound"]) for w in wholes),
-            accuracy,
-        ),
+        energy_of(wholes, accuracy),
+        voxels_of(wholes[0], labels[0], space, law, bounds, accuracy, max_iterations, say),
     ]
-    stiff = float(np.trace(np.asarray(wholes[0].value.bounds.reuss))) > 0
-    items.append(voxels_item(*_gap(labels[0], space, law, physics, stiff, bounds, max_iterations, say), accuracy))
-    cell = None
-    if with_correctors and boundaries[0] == "periodic":
-        first = jnp.moveaxis(wholes[0].value.fields.fluctuation, -1, 1)
-        cell = Correctors(first, None, wholes[0].value.effective, jnp.asarray(space, first.dtype), physics)
+    cell = correctors_of(wholes[0], space) if correct and boundaries[0] == "periodic" else None
     return items, worst_of(s.result.code, *(w.result.code for w in wholes)), cell
-
-
-def _gap(
-    labels, space, law, physics: str, stiff: bool, bounds: bool, max_iterations: int, say
-) -> tuple[float | None, str]:
-    """Relative half distance of two-sided bounds of the (first) voxel image, and where it comes from."""
-    if not bounds:
-        return None, "Two-sided bounds were not asked for (bounds=False)."
-    if physics == "elasticity" and not stiff:
-        return None, "There are no two-sided bounds of an elastic medium with voids."
-    say("bounds of the voxel medium")
-    grid, mixture = Grid(space), PhaseMixture(labels, law)
-    try:
-        if physics == "conduction" and len(space) == 2 and stiff:
-            return float(duality(grid, mixture, max_iterations=max_iterations).value.error), "Duality"
-        found = homogenize(grid, mixture, bounds=True, max_iterations=max_iterations).value.bounds
-    except (InputError, SolverError) as error:
-        return None, f"No two-sided bounds: {error}."
-    lower, upper = np.asarray(found.lower), np.asarray(found.upper)
-    return float(np.linalg.norm(upper - lower) / np.linalg.norm(upper + lower)), "Two-sided bounds"
 
 
 def _curve(indicator, d: int) -> tuple[np.ndarray, np.ndarray]:

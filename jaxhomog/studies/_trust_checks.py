@@ -18,8 +18,8 @@ from ._apparent import usable_boundaries
 TRUST_BOUNDARIES = ("periodic", "affine", "uniform_traction")
 
 
-def checked_image(image: Any, dim: Any, phase: Any, with_law: bool):
-    """Labels (realizations, *space), the shape of space, the indicator and its label."""
+def checked_image(image: Any, dim: Any, phase: Any, with_law: bool, cell: bool = False):
+    """Labels (realizations, *space), the shape of space, the indicator and its label; `cell`: one that repeats."""
     try:
         x = np.asarray(image)
     except ValueError:
@@ -31,13 +31,16 @@ def checked_image(image: Any, dim: Any, phase: Any, with_law: bool):
     if not _whole(d) or d not in (1, 2, 3) or x.ndim < d or not x.size:
         raise InputError(f"dim={dim!r} and an image of shape {x.shape}: give 1 to 3 axes of space, the last ones")
     space = x.shape[x.ndim - d :]
-    if with_law and (d < 2 or min(space) == 1):
+    if cell and x.ndim > d and np.prod(x.shape[: x.ndim - d]) > 1:
+        raise InputError(f"periodic_cell=True and {np.prod(x.shape[: x.ndim - d])} images: give one cell, it is all")
+    if with_law and (d < 2 or (min(space) == 1 and not cell)):
         raise InputError(
             f"law and an image of {space} voxels: trust solves two or three axes of more than one voxel (leave out law"
             " for the geometry, or take the slice as an image of two axes)"
         )
-    # Axes of one voxel are no directions of the medium: lengths and volumes are those of the others.
-    space = tuple(n for n in space if n > 1) or (1,)
+    # Axes of one voxel are no directions of a random medium: lengths and volumes are those of the others.
+    if not cell:
+        space = tuple(n for n in space if n > 1) or (1,)
     x = x.reshape(-1, *space)
     present = np.unique(x)
     if phase is None and len(present) > 2:
@@ -57,6 +60,14 @@ def checked_windows(windows: Any) -> tuple | None:
     if isinstance(windows, str) or not isinstance(windows, Sequence | np.ndarray) or len(windows) < 2:
         raise InputError(f"windows={windows!r}: give edges in voxels, two sizes at least")
     return tuple(windows)
+
+
+def check_cell(windows: Any, boundaries: tuple[str, ...] | None) -> None:
+    """What a cell that repeats has not."""
+    if windows is not None:
+        raise InputError(f"windows={windows!r}: a periodic cell has none, it is representative itself")
+    if boundaries not in (None, ("periodic",)):
+        raise InputError(f"boundaries={boundaries!r}: a periodic cell has periodic ones (or judge it as a sample)")
 
 
 def checked_boundaries(boundaries: Any) -> tuple[str, ...] | None:
@@ -115,6 +126,10 @@ def _has(element: str, boundary: str, physics: str, dim: int) -> bool:
 def check_scales(macro_length: Any, time_ratio: Any) -> None:
     """Positive lengths, ratios of at least zero; NaN is a point that was not measured."""
     given = {"macro_length": macro_length, "time_ratio": time_ratio}
+    if macro_length is None and (
+        isinstance(time_ratio, Scale) or np.any(np.asarray(real_array(time_ratio, "time_ratio")))
+    ):
+        raise InputError(f"time_ratio={time_ratio!r} without macro_length: give it too, inf where the field is uniform")
     shapes = []
     for name, x in given.items():
         if x is None and name == "macro_length":

@@ -311,6 +311,9 @@ def voxels_item(gap: float | None, how: str, accuracy: float) -> TrustItem:
     ask = "Are the voxels fine enough for the solver?"
     if gap is None:
         return TrustItem("voxels", ask, NOT_ASKED, how, decisive=False)
+    if not np.isfinite(gap):
+        text = f"{how}: both are zero, and nothing is a part of it."
+        return TrustItem("voxels", ask, UNDECIDED, text, "give a phase that conducts or carries", decisive=False)
     good = gap <= accuracy
     text = f"{how}: the tensor of the voxel image is known within {gap:.2g}; wanted {accuracy:.3g}."
     remedy = "" if good else "refine the image (every voxel into 2^d), or extrapolate (`grid_convergence`)"
@@ -321,19 +324,18 @@ def voxels_item(gap: float | None, how: str, accuracy: float) -> TrustItem:
 
 def scales_item(
     found: ScaleSeparation | None,
-    length: MeasuredLength,
-    voxel: float,
+    micro: float,
+    what: str,
     accuracy: float,
     constants: ExpansionConstants | None,
 ) -> TrustItem:
-    """Is the macroscopic field smooth enough for a first-order scheme?"""
+    """Is the macroscopic field smooth enough for a first-order scheme? `what`: the length that `micro` is."""
     ask = "Are the scales separated enough for a first-order scheme?"
-    micro = float(length.value) * voxel
     needed = micro / accuracy
     numbers: dict[str, Any] = {"micro_length": micro, "macro_length_needed": needed}
     if found is None:
         text = (
-            f"No macroscopic length was given. With L_micro = {micro:.3g} (correlation length) the textbook rule asks"
+            f"No macroscopic length was given. With L_micro = {micro:.3g} ({what}) the textbook rule asks"
             f" for fields that vary over {needed:.3g} or more (eps = {accuracy:.3g})."
         )
         return TrustItem("scales", ask, NOT_ASKED, text, "give macro_length=", decisive=False, numbers=numbers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import equinox as eqx
 import jax.numpy as jnp
+from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
@@ -45,7 +46,7 @@ def expansion_error(
     Args:
         resolved: field in quadrature points (*p, *components).
         approximate: the same of the other field.
-        weights: of the points (*p), at least 0; their scale does not matter.
+        weights: of the points (*p), at least 0 and not all 0 (else NaN under a trace); their scale does not matter.
         resolved_gradient: (*p, *components, d), or None.
         approximate_gradient: the same of the other field.
 
@@ -53,7 +54,7 @@ def expansion_error(
         `ExpansionError`, differentiable; absolute numbers in the unit of the field (h1: of its gradient).
 
     Fails with:
-        InputError: shapes that do not match, or one gradient without the other.
+        InputError: shapes that do not match, one gradient without the other, or negative weights.
     """
     given = ((resolved, "resolved"), (approximate, "approximate"), (weights, "weights"))
     u, v, w = (real_array(x, name) for x, name in given)
@@ -64,7 +65,10 @@ def expansion_error(
         )
     if (resolved_gradient is None) != (approximate_gradient is None):
         raise InputError("one gradient without the other: give both for the H1 seminorm, or none")
-    share = w / jnp.sum(w)
+    good = jnp.all(w >= 0) & (jnp.sum(w) > 0)
+    if not isinstance(good, Tracer) and not good:
+        raise InputError("weights: give volumes of the points, at least 0 and not all 0")
+    share = jnp.where(good, w / jnp.sum(w), jnp.nan)
     points = tuple(range(w.ndim))
     difference = u - v
     h1 = None
@@ -115,14 +119,16 @@ def expansion_constants(correctors: Correctors, micro_length: Real[ArrayLike, ""
         micro_length: l, the length that stands in eps: edge of the cell, or correlation length.
 
     Returns:
-        `ExpansionConstants`, dimensionless.
+        `ExpansionConstants`, dimensionless; NaN for a length that is not positive.
 
     Fails with:
-        InputError: a length that is not one number.
+        InputError: correctors of another kind, a length that is not one number.
 
     Source:
         Bensoussan, Lions & Papanicolaou (1978), Asymptotic Analysis for Periodic Structures, chapter 1.
     """
+    if not isinstance(correctors, Correctors):
+        raise InputError(f"correctors is a {type(correctors).__name__}: give the value of `correctors(...)`")
     length = real_array(micro_length, "micro_length").astype(correctors.first.dtype)
     if length.ndim:
         raise InputError(f"micro_length has shape {length.shape}: give one length")

@@ -61,12 +61,14 @@ def chosen(boundary: str | None, there: tuple[str, ...]) -> str:
 
 def check_settings(dim, tolerance, confidence, exponent=1.0, exponent_error=0.0) -> None:
     """Numbers of space axes, of accuracy and of the law of decay."""
-    if isinstance(dim, bool) or dim not in (1, 2, 3):
-        raise InputError(f"dim={dim!r}: give 1, 2 or 3")
+    check_dim(dim)
     for key, value in (("tolerance", tolerance), ("confidence", confidence)):
-        check_number(value, key)
-        if not 0 < value < 1:
-            raise InputError(f"{key}={value!r}: give a number between 0 and 1")
+        share(key, value)
+    check_exponent(exponent, exponent_error)
+
+
+def check_exponent(exponent, exponent_error) -> None:
+    """What is known of the law of decay."""
     check_number(exponent, "exponent")
     check_number(exponent_error, "exponent_error")
     if not 0 < exponent < np.inf:
@@ -99,3 +101,49 @@ def check_number(value: Any, key: str) -> None:
     """One real number."""
     if isinstance(value, bool | str) or np.ndim(value) != 0 or not np.isreal(value) or value is None:
         raise InputError(f"{key}={value!r}: give a number")
+
+
+def positive_number(key: str, value: Any) -> float:
+    """One finite number above zero."""
+    check_number(value, key)
+    if not 0 < value < np.inf:
+        raise InputError(f"{key}={value!r}: give a positive number")
+    return float(value)
+
+
+def share(key: str, value: Any) -> float:
+    """One number between 0 and 1, without the ends."""
+    check_number(value, key)
+    if not 0 < value < 1:
+        raise InputError(f"{key}={value!r}: give a number between 0 and 1")
+    return float(value)
+
+
+def check_dim(dim: Any) -> None:
+    """Number of space axes."""
+    if isinstance(dim, bool) or not isinstance(dim, int | np.integer) or dim not in (1, 2, 3):
+        raise InputError(f"dim={dim!r}: give 1, 2 or 3")
+
+
+def check_law_data(edges, variances, degrees, covered, dim, exponent, exponent_error) -> tuple:
+    """Edges, variances, degrees and shares of a fit as arrays (sizes,); NaN variances pass and make the law NaN."""
+    check_dim(dim)
+    check_exponent(exponent, exponent_error)
+    given = {"edges": edges, "variances": variances, "degrees": degrees, "covered": covered}
+    arrays = {}
+    for key, value in given.items():
+        if value is None and key == "covered":
+            continue
+        try:
+            arrays[key] = np.asarray(value, float)
+        except (TypeError, ValueError):
+            raise InputError(f"{key}={value!r}: give one number for each size of windows, (sizes,)") from None
+    sizes = arrays["edges"].shape
+    for key, x in arrays.items():
+        if x.ndim != 1 or not x.size or x.shape != sizes:
+            raise InputError(f"{key} of shape {x.shape} for edges of shape {sizes}: give one number for each size")
+        if (x < 0).any() or (key != "variances" and not ((x > 0) & np.isfinite(x)).all()):
+            raise InputError(f"{key}={x.tolist()}: give {'positive' if key != 'variances' else 'no negative'} numbers")
+    if len(set(arrays["edges"].tolist())) < sizes[0]:
+        raise InputError(f"edges={arrays['edges'].tolist()}: give each size once, with all of its windows")
+    return arrays["edges"], arrays["variances"], arrays["degrees"], arrays.get("covered")

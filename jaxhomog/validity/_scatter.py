@@ -15,6 +15,7 @@ from jaxtyping import Float
 from scipy.special import digamma, polygamma, stdtrit
 
 from ..results import InputError
+from ._rve_checks import check_dim, check_law_data, check_number, positive_number, share
 
 # What is known of the exponent if nothing is said.
 EXPONENT_ERROR: Final = 0.25
@@ -51,31 +52,42 @@ class ScatterLaw(eqx.Module):
 
         Args:
             edge: in voxels.
-            confidence: two-sided.
+            confidence: two-sided, in (0, 1).
         """
         mean, error = self._log(edge)
-        half = quantile(confidence) * error
+        half = quantile(share("confidence", confidence)) * error
         return np.exp(0.5 * (mean - half)), np.exp(0.5 * (mean + half))
 
-    def sample_interval(self, edge: float, number: int, confidence: float = 0.95) -> tuple[float, float]:
+    def sample_interval(self, edge: float, number: float, confidence: float = 0.95) -> tuple[float, float]:
         """Interval in which the sample standard deviation of some new windows lies: what a check has to look at.
 
         Args:
             edge: in voxels.
-            number: of independent new windows, two at least.
-            confidence: two-sided.
+            number: of independent new windows, two at least; of dependent ones, their degrees of freedom and one.
+            confidence: two-sided, in (0, 1).
+
+        Fails with:
+            InputError: fewer than two windows, a confidence outside (0, 1).
         """
+        check_number(number, "number")
+        if not number >= 2:
+            raise InputError(f"number={number!r}: give at least two windows, one has no standard deviation")
         mean, error = self._log(edge)
         half = 0.5 * (number - 1)
         centre = mean + digamma(half) - np.log(half)
-        wide = quantile(confidence) * np.sqrt(error**2 + polygamma(1, half))
+        wide = quantile(share("confidence", confidence)) * np.sqrt(error**2 + polygamma(1, half))
         return float(np.exp(0.5 * (centre - wide))), float(np.exp(0.5 * (centre + wide)))
 
     def edge_of(self, deviation: float, confidence: float = 0.95) -> tuple[float, float, float]:
         """Edge at which the standard deviation sinks to a value, with its confidence limits (Fieller 1954).
 
-        Infinite where the deviation never does, or, for the upper limit, where the exponent may be zero.
+        Infinite where the deviation never does, or, for the upper limit, where the exponent may be zero (unless the
+        deviation at V0 is surely below the value: then the lower limit is 0).
+
+        Fails with:
+            InputError: a deviation that is not positive, a confidence outside (0, 1).
         """
+        deviation, confidence = positive_number("deviation", deviation), share("confidence", confidence)
         if self.level == -np.inf:
             return 0.0, 0.0, 0.0
         gap, a = self.level - 2 * log(deviation), self.exponent
@@ -88,7 +100,8 @@ class ScatterLaw(eqx.Module):
         if lead > 0 and a > 0:
             low, high = (half - root) / lead, (half + root) / lead
         elif half**2 > lead * rest and lead < 0:
-            low, high = (half - root) / lead, np.inf
+            # Two rays: that of a scatter which decays begins beyond V0, or ends before it.
+            low, high = ((half - root) / lead, np.inf) if gap > 0 else (-np.inf, (half + root) / lead)
         else:
             low, high = -np.inf, np.inf
         low, found, high = (self._edge(x) for x in (low, found, high))
@@ -138,29 +151,34 @@ def fit_scatter(
         covered: share of one image that the windows of each size cover; None: every size has realizations of its own.
 
     Returns:
-        `ScatterLaw`; with level -inf where all variances are zero. Values are not checked beyond that.
+        `ScatterLaw`; with level -inf where all variances are zero, NaN where some are and others are not.
 
     Fails with:
-        InputError: one size only, and nothing known of the exponent.
+        InputError: one size only, and nothing known of the exponent; numbers that do not belong together, edges or
+            degrees that are not positive, negative variances.
 
     Source:
         The law: Kanit et al. (2003), Int. J. Solids Struct. 40, 3647-3679, and, for exponents below 1 (long fibres 2/3,
         strata 1/3), Jeulin (2011), Variance scaling of Boolean random varieties, hal-00618967. Logarithm of a variance:
         Bartlett & Kendall (1946), J. R. Stat. Soc. Suppl. 8, 128-138.
     """
+    edges, variances, degrees, covered = check_law_data(
+        edges, variances, degrees, covered, dim, exponent, exponent_error
+    )
     if np.isinf(exponent_error) and len(edges) < 2:
         raise InputError("one window size does not show how the scatter decays: give a second, or exponent_error=0")
-    volumes = np.asarray(edges, float) ** dim
-    half = 0.5 * np.asarray(degrees, float)
+    volumes = edges**dim
+    half = 0.5 * degrees
     error = np.sqrt(polygamma(1, half))
-    shared = np.eye(len(volumes)) if covered is None else _shared(np.asarray(edges, float), covered, dim)
+    shared = np.eye(len(volumes)) if covered is None else _shared(edges, covered, dim)
     weight = np.linalg.inv(shared * np.outer(error, error))
     reference = exp(np.sum(weight.sum(0) * np.log(volumes)) / weight.sum())
     x = np.log(volumes / reference)
     if not np.any(variances):
         return ScatterLaw(-np.inf, exponent, np.zeros((2, 2)), reference, np.nan, dim)
-    with np.errstate(divide="ignore"):
-        y = np.log(variances) - digamma(half) + np.log(half)
+    if not np.all(variances):  # no power of the volume goes through zero
+        return ScatterLaw(np.nan, np.nan, np.full((2, 2), np.nan), reference, np.nan, dim)
+    y = np.log(variances) - digamma(half) + np.log(half)
     # Deviations from the exponent that is expected; the prior is an observation of theirs, zero.
     y, slopes = y + exponent * x, -x * (exponent_error > 0)
     columns = np.stack([np.ones_like(x), slopes], axis=1)
@@ -186,9 +204,15 @@ def scatter_of_average(point_variance: float, integral_range: float, error: floa
     Returns:
         `ScatterLaw`; NaN where a number is not finite, D negative, or A not positive.
 
+    Fails with:
+        InputError: something else than numbers, dim other than 1, 2 or 3.
+
     Source:
         Lantuejoul (1991), J. Microsc. 161, 387-403.
     """
+    for name, value in (("point_variance", point_variance), ("integral_range", integral_range), ("error", error)):
+        check_number(value, name)
+    check_dim(dim)
     if not (np.isfinite([point_variance, integral_range, error]).all() and point_variance >= 0 < integral_range):
         return ScatterLaw(np.nan, 1.0, np.full((2, 2), np.nan), 1.0, np.nan, dim)
     level = -np.inf if point_variance == 0 else log(point_variance)

@@ -51,10 +51,12 @@ class TrustReport(eqx.Module):
     Args:
         items: the answers.
         subject: what was judged, in a line.
+        assumption: what the image was taken for, in a sentence: no statistics can show that.
     """
 
     items: tuple[TrustItem, ...]
     subject: str = eqx.field(static=True)
+    assumption: str = eqx.field(static=True, default="")
 
     def __getitem__(self, name: str) -> TrustItem:
         for item in self.items:
@@ -86,7 +88,9 @@ class TrustReport(eqx.Module):
 
     def text(self) -> str:
         """The whole report for the terminal."""
-        lines = [self.subject, self.summary, ""]
+        lines = (
+            [self.subject, self.assumption, self.summary, ""] if self.assumption else [self.subject, self.summary, ""]
+        )
         for item in self.items:
             lines.append(f"{item.question} {item.verdict.upper()}")
             lines.append(f"    {item.evidence}")
@@ -113,6 +117,7 @@ class TrustReport(eqx.Module):
         ]
         return {
             "subject": self.subject,
+            "assumption": self.assumption,
             "verdict": self.verdict,
             "summary": self.summary,
             "reasons": list(self.reasons),

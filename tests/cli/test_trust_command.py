@@ -42,6 +42,26 @@ def test_a_problem_file_and_its_options(image, tmp_path, capsys):
     assert result["items"][0]["numbers"]["fraction"] == pytest.approx(1 - np.load("pores.npy").mean())
 
 
+def test_a_unit_cell(image, tmp_path):
+    """By option and by table; the page says what was assumed."""
+    np.save("cell.npy", np.kron([[0, 1], [1, 0]], np.ones((4, 4), np.uint8)))
+    assert main(["trust", "cell.npy", "--periodic-cell", "--macro-length", "1000"]) == 0
+    result = json.loads(open("cell-jaxhomog/result.json").read())
+    assert result["verdict"] == "yes" and "every 8 x 8 voxels" in result["assumption"]
+    assert result["assumption"] in open("cell-jaxhomog/report.html").read()
+    (tmp_path / "ask.toml").write_text('[cell]\nimage = "cell.npy"\n[trust]\nperiodic_cell = true\n')
+    assert main(["trust", "ask.toml", "--no-report"]) == 0
+    assert json.loads(open("ask-jaxhomog/result.json").read())["assumption"] == result["assumption"]
+
+
+def test_what_does_not_converge_is_no_crash(image, tmp_path, capsys):
+    np.save("cell.npy", np.random.default_rng(0).integers(0, 2, (8, 8)))
+    words = ["--phase", "0:conductivity=1", "1:conductivity=9", "--periodic-cell", "--max-iterations", "1"]
+    assert main(["trust", "cell.npy", *words]) == 3
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "max_iterations" in said and "internal" not in said and not (tmp_path / "cell-jaxhomog").exists()
+
+
 @pytest.mark.slow
 def test_conduction(image):
     words = [
@@ -68,6 +88,13 @@ def test_conduction(image):
     [
         ("accurracy = 0.1", [], "unknown key 'accurracy' in [trust]: did you mean 'accuracy'?"),
         ("bounds = 3", [], "trust.bounds is 3: give true or false"),
+        ("periodic_cell = 'yes'", [], "trust.periodic_cell is 'yes': give true or false"),
+        (
+            "accuracy = 0.1",
+            ["--phase", "0:conductivity=1", "1:conductivity=5", "--boundary", "affine,periodic"],
+            "one name",
+        ),
+        ("windows = [3, 5]", ["--periodic-cell"], "windows and boundaries are of the solves"),
         ("macro_length = 'far'", [], "trust.macro_length: 'far' is no number"),
         ("accuracy = 0.1", ["--label", "9"], "phase=9 is not in the image"),
         ("boundaries = []", ["--phase", "0:conductivity=1", "1:conductivity=5"], "boundaries=[]: give a list of names"),

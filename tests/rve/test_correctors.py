@@ -205,6 +205,7 @@ def test_errors_in_norms():
     vector = expansion_error(np.stack([wave, 2 * wave], -1), np.zeros((1000, 2)), np.ones(1000))
     assert vector.mean.shape == (2,) and vector.h1 is None
     np.testing.assert_allclose((vector.l2, vector.linf), (np.sqrt(2.5), np.sqrt(5)), rtol=1e-5)
+    assert np.isnan(jax.jit(expansion_error)(wave, wave, -np.ones(1000)).l2)
     same = jax.grad(lambda u: expansion_error(u, jnp.zeros(3), jnp.ones(3)).l2)(jnp.zeros(3))
     assert np.all(np.isfinite(same))
 
@@ -234,6 +235,12 @@ ONES = np.ones(3)
         (lambda: corrected(CELL, ONES[:, None], 0.1, (ONES,)), "1 derivatives"),
         (lambda: corrected(CELL, ONES[:, None], 0.1, (ONES, ONES)), r"derivatives\[1\] has shape"),
         (lambda: corrected(CELL, ONES[:, None], None, (ONES, ONES[:, None])), "eps=None"),
+        (lambda: corrected(CELL, ONES[:, None], -0.1, (ONES, ONES[:, None])), "eps=-0.1"),
+        (lambda: corrected(CELL, ONES[:, None], 0.1, None), "derivatives is a NoneType"),
+        (lambda: corrected(None, ONES[:, None], 0.1, (ONES, ONES[:, None])), "correctors is a NoneType"),
+        (lambda: expansion_error(ONES, ONES, np.array([2.0, -1.0, 1.0])), "weights"),
+        (lambda: expansion_error(ONES, ONES, 0 * ONES), "weights"),
+        (lambda: expansion_constants(None, 1.0), "correctors is a NoneType"),
         (lambda: corrected(CELL, None, 0.1, (ONES, ONES[:, None])), "points=None"),
         (lambda: corrected(CELL, ONES[:, None], 0.1, (ONES, ONES[:, None]), order=3), "order=3"),
         (lambda: corrected(CELL, ONES[:, None], 0.1, (ONES, ONES[:, None]), order=True), "order=True"),

@@ -103,6 +103,12 @@ def test_a_uniform_image_is_its_own_representative():
     assert s.value.text == size.text and "one window of 5" in size.text
 
 
+def test_a_strip_has_no_descriptors_and_a_size_all_the_same():
+    """Two phases, three voxels across: no integral range, the windows of the property are enough."""
+    s = rve_size(blobs((24, 3)), CONDUCTION, (2, 3), boundaries=["affine"], solver_tolerance=1e-4)
+    assert s.value.integral_range is None and set(s.value.sizes) == {"conductivity"}
+
+
 @pytest.mark.slow
 def test_float32_keeps_its_tensors():
     image = blobs((16, 16))
@@ -245,6 +251,17 @@ def test_bone_predicts_larger_windows():
         ({"boundaries": ["afine"]}, "did you mean 'affine'"),
         ({"boundaries": ["affine", "affine"]}, "each name once"),
         ({"boundary": "periodic", "boundaries": ["affine"]}, "there are affine"),
+        ({"boundary": "affine", "boundaries": None}, "there are none in boundaries"),
+        (
+            {
+                "law": {0: jh.LinearConduction(0.0), 1: jh.LinearConduction(1.0)},
+                "boundary": "uniform_traction",
+                "boundaries": ["affine", "uniform_traction"],
+            },
+            "'uniform_traction' is left out: the image has voxels without",
+        ),
+        ({"image": [[1, 0], [1]]}, "image is a list of rows that differ"),
+        ({"windows": [[4], [5, 6]]}, "whole numbers"),
         ({"properties": lambda c: 3.0}, "properties="),
         ({"properties": 3}, "properties=3"),
         ({"solver_tolerance": 2.0}, "tolerance=2.0"),

@@ -141,6 +141,60 @@ def test_axes_of_one_voxel_are_no_directions():
     assert sizes[1]["fraction"]["edge"] == sizes[0]["fraction"]["edge"] == pytest.approx(1537, rel=0.15)
 
 
+CELL = np.kron([[0, 0], [0, 1]], np.ones((4, 4), int))
+
+
+def test_a_unit_cell_is_its_own_rve():
+    """Three by two periods of a cell of 8 x 8: nothing is estimated, and the period is the length."""
+    image = np.tile(CELL, (3, 2))
+    report = jh.trust(
+        image, periodic_cell=True, accuracy=0.1, macro_length=np.array([100.0, 20.0]), voxel_size=0.5
+    ).value
+    assert {i.name: i.verdict for i in report.items if i.name != "scales"} == dict.fromkeys(
+        ("fraction", "stationarity", "correlation", "ergodicity", "rve_size"), YES
+    )
+    assert report["fraction"].numbers["low"] == report["fraction"].numbers["high"] == 0.25
+    assert report["rve_size"].numbers["fraction"]["edge_interval"] == (8, 8)
+    np.testing.assert_allclose(report["scales"].numbers["eps_length"], [0.04, 0.2])
+    assert report.reasons == ("scales",) and "every 8 x 8 voxels" in report.assumption
+    assert report.assumption in report.text() and report.to_dict()["assumption"] == report.assumption
+
+
+def test_without_being_told_it_is_a_sample_and_says_so():
+    """Also where an image repeats itself exactly, which it does not hide; one that does not is not suspected."""
+    tiled, random = jh.trust(np.tile(CELL, (4, 4))).value, jh.trust(medium((32, 32), 1.5)).value
+    assert "repeats itself every 8 x 8 voxels" in tiled.assumption and "periodic_cell=True" in tiled.assumption
+    assert "one sample of a random medium (" in random.assumption and tiled.verdict == NO
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("image", [np.tile(CELL, (2, 2)), np.array([[0], [1], [1]])], ids=["inclusion", "laminate"])
+def test_the_property_of_a_unit_cell_has_no_scatter(image):
+    """That of the cell, or of the laminate's axes: (<k> + 1 / <1 / k>) / 2 = (11 / 3 + 3 / 1.4) / 2."""
+    report = jh.trust(image, LAW, periodic_cell=True, macro_length=1e3).value
+    found = report["property"].numbers["conductivity"]
+    whole = jh.homogenize(jh.Grid(image.shape), jh.PhaseMixture(image, LAW)).value.effective
+    assert found["value"] == pytest.approx(float(np.trace(whole)) / 2, rel=1e-9)
+    assert found["interval"] == (found["value"], found["value"]) and report.verdict == YES
+    if image.shape == (3, 1):
+        assert found["value"] == pytest.approx((11 / 3 + 3 / 1.4) / 2)
+        # N across: slopes k* / k - 1, k* = 3 / 1.4, on three nodes; the rms over three voxels is c1 in periods.
+        nodes = np.cumsum([0, 3 / 1.4 - 1, 3 / 7 - 1])
+        assert float(report["scales"].numbers["constant"]) == pytest.approx(nodes.std() / 3)
+
+
+def test_features_of_a_voxel_are_as_long_as_one():
+    """White noise: the samples' covariance vanishes at the next voxel, and the length is no shorter than a voxel."""
+    noise = np.random.default_rng(0).integers(0, 2, (32, 32))
+    assert jh.trust(noise, macro_length=10.0).value["scales"].numbers["eps_length"] == pytest.approx(0.1)
+
+
+@pytest.mark.slow
+def test_a_medium_that_does_not_conduct():
+    report = jh.trust(np.zeros((24, 24), int), {0: VOID}, boundaries=("affine",)).value
+    assert report["voxels"].verdict == report["property"].verdict == UNDECIDED and "nan" not in report.text()
+
+
 def law_of(windows=(10, 14, 20), correlation=2.0, slope=2.0):
     """100 windows a size, deviation 2 / edge, mean 10 + slope / edge, in a 2-D image of 100^2."""
     z = np.random.default_rng(1).normal(size=(3, 100))
@@ -208,6 +262,7 @@ def test_a_poisson_ratio_is_told_but_not_judged():
         (np.zeros((8, 8), int), {"phase": 7}, r"phase=7 is not in the image"),
         (laminate((8, 8), (0.5, 0.5)), {"law": LAW}, r"no windows of three sizes"),
         (laminate((24, 24), (0.5, 0.5)), {"law": {0: LAW[0]}}, r"label"),
+        ([[1, 0], [1]], {}, r"rows that differ"),
         (HALVES, {"law": LAW, "boundaries": ()}, r"boundaries=\(\): give a list of names"),
         (HALVES, {"law": LAW, "windows": 3}, r"windows=3: give edges"),
         (HALVES, {"law": LAW, "tolerance": "fine"}, r"tolerance='fine': give a number"),
@@ -221,6 +276,16 @@ def test_a_poisson_ratio_is_told_but_not_judged():
         ),
         (HALVES, {"macro_length": 9.0, "time_ratio": Scale(0.1, None)}, r"time_ratio.error=None"),
         (HALVES, {"dim": 2.0}, r"dim=2.0"),
+        (HALVES, {"windows": (4, 6)}, r"windows and boundaries are of the solves: give law"),
+        (HALVES, {"time_ratio": 0.1}, r"time_ratio=0.1 without macro_length"),
+        (HALVES, {"periodic_cell": 1}, r"periodic_cell=1: give True"),
+        (HALVES, {"law": LAW, "periodic_cell": True, "windows": (4, 6)}, r"windows=\(4, 6\): a periodic cell has none"),
+        (
+            HALVES,
+            {"law": LAW, "periodic_cell": True, "boundaries": ("affine",)},
+            r"boundaries=\('affine',\): a periodic",
+        ),
+        (np.stack([HALVES] * 3), {"dim": 2, "periodic_cell": True}, r"periodic_cell=True and 3 images: give one"),
         (HALVES, {"phase": [0, 1]}, r"phase=\[0, 1\]: give a label"),
         (HALVES, {"progress": 3}, r"progress=3"),
         (HALVES, {"macro_length": []}, r"macro_length=\[\]: give one number or a map"),

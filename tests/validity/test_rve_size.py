@@ -94,6 +94,23 @@ def test_edge_of_a_deviation_and_its_limits():
     assert np.isinf(high) and vague.interval(low)[0] == pytest.approx(0.05)
 
 
+def test_a_deviation_above_that_of_the_windows_has_an_edge_below_theirs():
+    """Scatter 0.1 at 32 voxels, exponent 0.3 +- 0.3: where it was 0.3 is uncertain, but not beyond 32."""
+    law = ScatterLaw(np.log(0.01), 0.3, np.diag([0.01, 0.09]), 1024.0, np.nan, 2)
+    found, low, high = law.edge_of(0.3)
+    assert law.deviation(found) == pytest.approx(0.3)
+    assert low == 0 and found < high < 32 and law.interval(high)[1] == pytest.approx(0.3)
+
+
+def test_some_sizes_that_do_not_scatter_have_no_law():
+    """Windows of whole periods beside others: no power goes through zero, and no size follows."""
+    for k in range(3):
+        variances = np.array([1e-2, 1e-3, 1e-4])
+        variances[k] = 0
+        law = fit_scatter(np.array([8.0, 16.0, 32.0]), variances, np.array([50.0, 20.0, 8.0]), 2)
+        assert judge_rve_size_of_average(0.5, law).code == RVE_UNDEFINED
+
+
 def test_number_of_windows():
     """n = z^2 var / (eps m)^2, and a single window of the edge where n = 1."""
     edges = (10.0, 20.0)
@@ -287,3 +304,30 @@ def test_bad_input_is_one_line(change, words, unchecked):
     with pytest.raises(InputError, match=words) as caught:
         judge_rve_size(given.pop("edges"), given.pop("samples"), **given)
     assert len(str(caught.value).splitlines()) == 1
+
+
+LAW = ScatterLaw(0.0, 1.0, np.diag([0.01, 0.01]), 100.0, np.nan, 2)
+THREE = np.array([8.0, 16.0, 32.0])
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: LAW.edge_of(0.0), "deviation=0.0"),
+        (lambda: LAW.edge_of(0.1, 95), "confidence=95"),
+        (lambda: LAW.interval(10.0, 1.0), "confidence=1.0"),
+        (lambda: LAW.sample_interval(10.0, 1), "number=1"),
+        (lambda: fit_scatter(THREE, THREE[:2], THREE, 2), "variances of shape"),
+        (lambda: fit_scatter(-THREE, THREE, THREE, 2), "edges="),
+        (lambda: fit_scatter(THREE, -THREE, THREE, 2), "variances="),
+        (lambda: fit_scatter(THREE, THREE, 0 * THREE, 2), "degrees="),
+        (lambda: fit_scatter(0 * THREE + 4, THREE, THREE, 2), "each size once"),
+        (lambda: fit_scatter(THREE, None, THREE, 2), "variances"),
+        (lambda: fit_scatter(THREE, THREE, THREE, 2.0), "dim=2.0"),
+        (lambda: scatter_of_average("half", 1.0, 0.1, 2), "point_variance='half'"),
+        (lambda: scatter_of_average(0.2, 1.0, 0.1, 4), "dim=4"),
+    ],
+)
+def test_a_law_says_what_is_wrong(unchecked, call, words):
+    with pytest.raises(InputError, match=words):
+        call()

@@ -124,7 +124,8 @@ def real_array(x: Any, name: str) -> Array:
     except (TypeError, ValueError):
         values = None
     if values is None or not (jnp.issubdtype(values.dtype, jnp.floating) or jnp.issubdtype(values.dtype, jnp.integer)):
-        raise InputError(f"{name}={x!r}: give a number or an array of real numbers")
+        what = f"={x!r}" if values is None or values.size < 2 else f" has dtype {values.dtype}"
+        raise InputError(f"{name}{what}: give a number or an array of real numbers")
     return values if jnp.issubdtype(values.dtype, jnp.floating) else values.astype(jnp.result_type(float))
 
 

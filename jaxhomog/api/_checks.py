@@ -127,6 +127,8 @@ def check_problem(grid: Grid, law: AbstractLaw) -> None:
 
 def check_grid(grid: Grid) -> None:
     """Lengths that can be looked at must be those of a box."""
+    if not isinstance(grid, Grid):
+        raise InputError(f"grid is a {type(grid).__name__}: give Grid(shape, lengths)")
     if not isinstance(grid.lengths, Tracer):
         lengths = np.asarray(grid.lengths)
         if not (np.isfinite(lengths) & (lengths > 0)).all():

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from ..results import InputError
+from ..results import InputError, real_array
 from ..solvers import guarded
 from ._flow import TIME_NOT_INTEGRATED, checked, flow, rate_of, reason
 
@@ -48,7 +48,7 @@ def first_correction(
         f_bar = <f(x, .)>,   d u1 / d phase = f - f_bar,  <u1> = 0,   f2 = <D_x f(x, .) u1(x, .)>
 
     Means over the phase by the trapezoidal rule, u1 by integrating the trigonometric interpolant: both exact for
-    trigonometric polynomials of degree below nodes / 2, and of any order for smooth forcing. For the forcing with jumps
+    trigonometric polynomials of degree below nodes / 2, and of any order for smooth forcing. For a forcing with jumps
     give many nodes: errors are then of first order (f_bar) in their distance.
 
     Args:
@@ -61,10 +61,15 @@ def first_correction(
     Returns:
         f_bar, f2 and u1(x, phase), each of the shape of x. (u1 has zero mean, therefore <D u1> f_bar = 0.)
 
+    Raises:
+        InputError: x or phase that are no numbers, a period that is not positive, or fewer than three nodes.
+
     Source:
         Sanders, Verhulst & Murdock (2007), Averaging Methods in Nonlinear Dynamical Systems, 2nd ed., chapter 2
         (near-identity transformation, second order averaging).
     """
+    _check_samples(period, nodes)
+    x, phase = real_array(x, "x"), real_array(phase, "phase")
     points = jnp.arange(nodes, dtype=x.dtype) * (period / nodes)
     values = jax.vmap(lambda s: rate(x, s))(points)
     mean = jnp.mean(values, axis=0)
@@ -130,10 +135,7 @@ def averaged_forcing(
     x, t, small, tolerance = checked(x0, times, eps, tolerance, max_steps)
     if isinstance(order, bool) or not isinstance(order, int) or order not in (0, 1):
         raise InputError(f"order={order!r}: give 0 (the mean) or 1 (with the first correction)")
-    if isinstance(period, bool) or not isinstance(period, (int, float)) or not 0 < period < math.inf:
-        raise InputError(f"period={period!r}: give a positive period of the phase")
-    if isinstance(nodes, bool) or not isinstance(nodes, int) or nodes < 3:
-        raise InputError(f"nodes={nodes!r}: give at least 3 samples of a period")
+    _check_samples(period, nodes)
     rate = rate_of(rate, x, "rate", x, t[0])
 
     def parts(z, s):
@@ -150,3 +152,10 @@ def averaged_forcing(
         motion = slow + small * jax.vmap(lambda z, s: parts(z, s / small)[2])(slow, t)
     code = jnp.where(done, 0, TIME_NOT_INTEGRATED).astype(jnp.int32)
     return Averaged(guarded(done, slow), guarded(done, motion), code)
+
+
+def _check_samples(period, nodes) -> None:
+    if isinstance(period, bool) or not isinstance(period, (int, float)) or not 0 < period < math.inf:
+        raise InputError(f"period={period!r}: give a positive period of the phase")
+    if isinstance(nodes, bool) or not isinstance(nodes, int) or nodes < 3:
+        raise InputError(f"nodes={nodes!r}: give at least 3 samples of a period")

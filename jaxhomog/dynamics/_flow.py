@@ -76,11 +76,13 @@ def rate_of(function: Callable, like: Any, name: str, *args) -> Callable:
     """A rate in the dtype of its variable, whose shape it must have (traced once, before any time integration)."""
     if not callable(function):
         raise InputError(f"{name} is a {type(function).__name__}: give a function")
-    shape = jax.eval_shape(function, *args)
+    shape = jax.eval_shape(lambda *at: jax.tree.map(jnp.asarray, function(*at)), *args)
     if getattr(shape, "shape", None) != like.shape:
         found = getattr(shape, "shape", type(shape).__name__)
         raise InputError(f"{name} returns shape {found} for a variable of shape {like.shape}: give its rate")
-    return lambda *at: function(*at).astype(like.dtype)
+    if jnp.issubdtype(shape.dtype, jnp.complexfloating):
+        raise InputError(f"{name} returns {shape.dtype}: give real and imaginary part as two variables")
+    return lambda *at: jnp.asarray(function(*at)).astype(like.dtype)
 
 
 def flow(rate: Callable, start: Any, times: Array, tolerance: float, max_steps: int):

@@ -70,12 +70,19 @@ def slow_manifold(
         tolerance: of Newton's method, relative.
 
     Returns:
-        h0, h1 and whether Newton's method converged. Derivatives of h0 are implicit.
+        h0, h1 and whether Newton's method converged. Derivatives of h0 are implicit. h1 is not finite where the fast
+        equation has no slope in y.
+
+    Raises:
+        InputError: x or guess that are no numbers, a tolerance outside (0, 1), or diffrax is not installed.
 
     Source:
-        Fenichel (1979), J. Differ. Equ. 31, 53-98; Verhulst (2005), Methods and Applications of Singular Perturbations,
-        chapter 8 (the expansion by invariance).
+        Fenichel (1979), J. Differ. Equ. 31, 53-98; Verhulst (2005), Methods and Applications of Singular Perturbations
+        (the expansion by invariance).
     """
+    x, guess = real_array(x, "x"), real_array(guess, "guess")
+    if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or not 0 < tolerance < 1:
+        raise InputError(f"tolerance={tolerance!r}: give a relative tolerance between 0 and 1")
     diffrax()  # which brings optimistix, or says that it is missing
     import optimistix as optx
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import jax.numpy as jnp
+from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
+
+from ..results import InputError, real_array
 
 
 def dual_conductivity(conductivity: Float[Array, "*batch 2 2"]) -> Float[Array, "*batch 2 2"]:
@@ -21,10 +24,15 @@ def dual_conductivity(conductivity: Float[Array, "*batch 2 2"]) -> Float[Array, 
     Returns:
         (*batch, 2, 2), in the inverse unit; not finite where the determinant is zero.
 
+    Raises:
+        InputError: no tensors of two directions.
+
     Source:
         Keller (1964), J. Math. Phys. 5, 548-549; Mendelson (1975), J. Appl. Phys. 46, 917-918.
     """
-    k = jnp.asarray(conductivity)
+    k = real_array(conductivity, "conductivity")
+    if k.shape[-2:] != (2, 2):
+        raise InputError(f"conductivity has shape {k.shape}: give tensors of two directions, (*batch, 2, 2)")
     # By a number of its size: a permeability of 1e-20 squared is zero in single precision.
     size = jnp.abs(k[..., 0, 0]) + jnp.abs(k[..., 1, 1])
     unit = k / size[..., None, None]
@@ -50,9 +58,15 @@ def interchanged(
     Returns:
         K(k2, k1), (*batch, 2, 2).
 
+    Raises:
+        InputError: no tensors of two directions, or a concrete conductivity that is not positive.
+
     Source:
         Keller (1964), J. Math. Phys. 5, 548-549; Mendelson (1975), J. Appl. Phys. 46, 917-918 (K_xy != 0); Dykhne
         (1971), Sov. Phys. JETP 32, 63-65.
     """
-    k1, k2 = jnp.asarray(first), jnp.asarray(second)
+    k1, k2 = real_array(first, "first"), real_array(second, "second")
+    for name, k in (("first", k1), ("second", k2)):
+        if not isinstance(k, Tracer) and not bool(jnp.all(k > 0)):
+            raise InputError(f"{name} is not positive: give the conductivity of a phase that conducts")
     return (k1 * k2)[..., None, None] * dual_conductivity(effective)

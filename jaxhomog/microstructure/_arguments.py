@@ -5,13 +5,44 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, Float
 
 from ..results import InputError
 
 
+def image_array(value: Any, name: str) -> Float[Array, "..."]:
+    """An image or field in a dtype that sums and transforms can use: half precision becomes single."""
+    try:
+        x = jnp.asarray(value)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} is a {type(value).__name__} that is no array: give real numbers") from None
+    kind = x.dtype
+    if x.size == 0 or not any(jnp.issubdtype(kind, known) for known in (jnp.bool_, jnp.integer, jnp.floating)):
+        raise InputError(f"{name} has dtype {kind} and shape {x.shape}: give real numbers, at least one")
+    if not jnp.issubdtype(kind, jnp.floating):
+        return x.astype(jnp.result_type(float))
+    return x.astype(jnp.float32) if kind.itemsize < 4 else x
+
+
+def flag(value: Any, name: str) -> bool:
+    """True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise InputError(f"{name}={value!r}: give True or False")
+    return bool(value)
+
+
+def _plain(value: Any) -> Any:
+    """A number that is kept as an array of no axes, as that number."""
+    return value.item() if isinstance(value, jax.Array) and not isinstance(value, Tracer) and not value.ndim else value
+
+
 def whole(value: Any, name: str, least: int) -> int:
     """An integer that is at least `least`."""
+    value = _plain(value)
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer) or value < least:
         raise InputError(f"{name}={value!r}: give an integer of at least {least}")
     return int(value)
@@ -19,6 +50,7 @@ def whole(value: Any, name: str, least: int) -> int:
 
 def number(value: Any, name: str, low: float, high: float = math.inf, *, closed: bool = False) -> float:
     """A real number between two bounds; `closed`: or equal to the lower one."""
+    value = _plain(value)
     real = not isinstance(value, bool | np.bool_) and isinstance(value, int | float | np.integer | np.floating)
     if not real or not (low < value < high or (closed and value == low)):
         above = f"{'at least' if closed else 'above'} {low:g}" if math.isfinite(low) else "finite"

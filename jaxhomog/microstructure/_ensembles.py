@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -35,10 +36,10 @@ def random_checkerboard(
         InputError: a shape that is no multiple of the cells, or probabilities out of range.
 
     Source:
-        Torquato (2002), Random Heterogeneous Materials, §8.1.
+        Torquato (2002), Random Heterogeneous Materials (symmetric-cell materials).
     """
     shape = voxels(shape)
-    counts = [cells] * len(shape) if isinstance(cells, int | np.integer | str) or cells is None else list(cells)
+    counts: list = list(cells) if isinstance(cells, list | tuple | np.ndarray) else [cells] * len(shape)
     if len(counts) != len(shape):
         raise InputError(f"cells={cells!r}: give one integer, or one for each of {len(shape)} axes")
     counts = [whole(c, "cells", 1) for c in counts]
@@ -78,13 +79,23 @@ def realizations(
         (number, *shape of one), of the generator's dtype.
 
     Fails with:
-        InputError: something that cannot be called, no realizations, or realizations of different shapes.
+        InputError: something that cannot be called with a seed, no realizations, or realizations of different shapes.
     """
-    if not callable(generate):
-        raise InputError(f"generate={generate!r}: give a function of the keyword seed")
     children = np.random.SeedSequence(whole(seed, "seed", 0)).spawn(whole(number, "number", 1))
+    if not _takes_seed(generate):
+        raise InputError(f"generate={generate!r}: give a function of the keyword seed")
     images = [np.asarray(generate(seed=int(child.generate_state(1, np.uint64)[0]))) for child in children]
     shapes = {image.shape for image in images}
     if len(shapes) > 1:
         raise InputError(f"realizations: images of different shapes {sorted(shapes)}: generate all of one shape")
     return np.stack(images)
+
+
+def _takes_seed(generate) -> bool:
+    try:
+        inspect.signature(generate).bind(seed=0)
+    except TypeError:
+        return False
+    except ValueError:  # compiled functions do not say what they take
+        return callable(generate)
+    return True

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from ..results import InputError
 from ..tensors import safe_norm
-from ._shapes import AbstractShape
+from ._shapes import AbstractShape, _floating
 
 
 class FourierSurface(AbstractShape):
@@ -37,12 +37,15 @@ class FourierSurface(AbstractShape):
     waves: tuple[tuple[int, ...], ...] = eqx.field(static=True)
 
     def __init__(self, waves: Sequence[Sequence[int]], cosines: Any, sines: Any = None):
-        rows = np.asarray(waves)
-        if rows.ndim != 2 or rows.shape[1] not in (2, 3) or not np.array_equal(rows, np.round(rows)):
+        try:
+            rows = np.asarray(waves)
+        except ValueError:
+            raise InputError("waves are rows of different lengths: give rows of 2 or 3 whole numbers") from None
+        numbers = rows.dtype.kind in "iuf" and rows.ndim == 2 and rows.shape[1] in (2, 3)
+        if not numbers or not np.array_equal(rows, np.round(rows)):
             raise InputError(f"waves have shape {rows.shape} or are not whole: give rows of 2 or 3 whole numbers")
-        a = jnp.asarray(cosines)
-        a = a if jnp.issubdtype(a.dtype, jnp.floating) else a.astype(jnp.result_type(float))
-        b = jnp.zeros_like(a) if sines is None else jnp.asarray(sines, a.dtype)
+        a = _floating(cosines, "cosines")
+        b = jnp.zeros_like(a) if sines is None else _floating(sines, "sines").astype(a.dtype)
         if a.shape != rows.shape[:1] or b.shape != rows.shape[:1]:
             raise InputError(f"{rows.shape[0]} waves, cosines {a.shape}, sines {b.shape}: give one number per wave")
         self.cosines, self.sines = a, b

@@ -82,6 +82,7 @@ def fraction_interval(
     level: float = 0.95,
     method: Literal["range", "scatter"] | None = None,
     window: int | None = None,
+    periodic: bool = True,
 ) -> FractionInterval:
     """Volume fraction with a confidence interval.
 
@@ -100,6 +101,7 @@ def fraction_interval(
         level: of confidence, in (0, 1).
         method: None: "scatter" from five images on, else "range".
         window: of `integral_range`; give it under `jit`.
+        periodic: of `integral_range`; False for a crop.
 
     Returns:
         `FractionInterval`; its code is that of `integral_range`, where the interval rests on it.
@@ -108,7 +110,7 @@ def fraction_interval(
         InputError: values outside [0, 1], a level outside (0, 1), scatter of one image, and as for `integral_range`.
 
     Source:
-        Lantuejoul (1991), J. Microsc. 161, 387-403; Kanit et al. (2003), Int. J. Solids Struct. 40, 3647-3679, §4;
+        Lantuejoul (1991), J. Microsc. 161, 387-403; Kanit et al. (2003), Int. J. Solids Struct. 40, 3647-3679;
         degrees of freedom: Satterthwaite (1946), Biometrics Bull. 2, 110-114.
     """
     level = level_of(level)
@@ -118,7 +120,7 @@ def fraction_interval(
         raise InputError(f"method={method!r} for {m} images: choose 'range', or from two images on 'scatter'")
     if not isinstance(chi, Tracer) and chi.size and not (bool(jnp.min(chi) >= 0) and bool(jnp.max(chi) <= 1)):
         raise InputError("indicator: values outside [0, 1] or NaN: give labels == phase")
-    found = integral_range(indicator, dim=dim, window=window)
+    found = integral_range(indicator, dim=dim, window=window, periodic=periodic)
     each = jnp.mean(chi.reshape(m, -1), axis=1)
     share = found.covariance / chi.size
     range_error = jnp.sqrt(jnp.var(chi) * share / (1 - share))

@@ -13,13 +13,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ..results import InputError
-
-
-def _shape(shape: Sequence[int]) -> tuple[int, ...]:
-    out = tuple(int(n) for n in shape)
-    if not 1 <= len(out) <= 3 or min(out) < 1:
-        raise InputError(f"shape={tuple(shape)}: give one to three positive numbers of voxels")
-    return out
+from ._arguments import number as real
+from ._arguments import vector, voxels, whole
 
 
 def sphere_cell(n: int, radius: float, dim: int = 3) -> Int[np.ndarray, "..."]:
@@ -34,10 +29,11 @@ def sphere_cell(n: int, radius: float, dim: int = 3) -> Int[np.ndarray, "..."]:
         (n,) * dim, int32.
 
     Fails with:
-        InputError: dim is neither 2 nor 3, n < 1, or a negative radius.
+        InputError: dim is neither 2 nor 3, n is no positive integer, or a radius that is negative or not finite.
     """
-    if dim not in (2, 3) or n < 1 or not radius >= 0:
-        raise InputError(f"sphere_cell({n}, {radius}, {dim}): give n >= 1, radius >= 0 and dim 2 or 3")
+    n, radius = whole(n, "n", 1), real(radius, "radius", 0, closed=True)
+    if whole(dim, "dim", 2) > 3:
+        raise InputError(f"dim={dim}: give dim 2 or 3")
     square = ((np.arange(n) + 0.5) / n - 0.5) ** 2
     distance = np.asarray(sum(np.ix_(*[square] * dim)))
     return (distance <= radius**2).astype(np.int32)
@@ -49,7 +45,7 @@ def laminate(shape: Sequence[int], fractions: Sequence[float], axis: int = 0) ->
     Args:
         shape: voxels along each axis.
         fractions: thickness of each layer as a fraction of the cell; they add up to 1.
-        axis: array axis of the normal.
+        axis: array axis of the normal; negative ones count from the last.
 
     Returns:
         Image of `shape`, int32.
@@ -57,11 +53,11 @@ def laminate(shape: Sequence[int], fractions: Sequence[float], axis: int = 0) ->
     Fails with:
         InputError: fractions that do not add up to 1, or a layer whose faces are not voxel faces.
     """
-    shape = _shape(shape)
-    if not -len(shape) <= axis < len(shape):
+    shape = voxels(shape)
+    if whole(axis, "axis", -len(shape)) >= len(shape):
         raise InputError(f"axis={axis}: the image has {len(shape)} axes")
-    f, n = np.asarray(fractions, float), shape[axis]
-    if f.ndim != 1 or not np.all(f >= 0) or abs(f.sum() - 1) > 1e-9:
+    f, n = vector(fractions, "fractions"), shape[axis]
+    if not np.all(f >= 0) or abs(f.sum() - 1) > 1e-9:
         raise InputError(f"fractions={fractions}: give non-negative numbers that add up to 1")
     faces = np.cumsum(f) * n
     if np.any(np.abs(faces - np.rint(faces)) > 1e-6):
@@ -85,10 +81,10 @@ def checkerboard(shape: Sequence[int], cells: int = 2, phases: int = 2) -> Int[n
     Fails with:
         InputError: an odd number of cells, a shape that is no multiple of it, another number of phases.
     """
-    shape = _shape(shape)
-    if cells < 2 or cells % 2 or any(n % cells for n in shape):
+    shape, cells = voxels(shape), whole(cells, "cells", 1)
+    if cells % 2 or any(n % cells for n in shape):
         raise InputError(f"checkerboard of {shape} voxels in {cells} cells: give an even number that divides each axis")
-    if phases not in (2, 2 ** len(shape)):
+    if whole(phases, "phases", 2) not in (2, 2 ** len(shape)):
         raise InputError(f"phases={phases}: use 2 or {2 ** len(shape)}")
     parities = np.ix_(*(np.arange(n) * cells // n % 2 for n in shape))
     if phases == 2:
@@ -135,25 +131,23 @@ def overlapping_spheres(
             must be at least half a voxel).
 
     Source:
-        The Boolean model: Torquato (2002), Random Heterogeneous Materials, §5.1.
+        The Boolean model: Torquato (2002), Random Heterogeneous Materials (fully penetrable spheres).
     """
-    shape = _shape(shape)
+    shape, radius = voxels(shape), real(radius, "radius", 0)
     if (number is None) == (fraction is None):
         raise InputError("overlapping_spheres: give either number= or fraction=")
-    if not radius > 0 or (number is not None and number < 0):
-        raise InputError(f"radius={radius}, number={number}: give a positive radius and a number that is not negative")
-    if fraction is not None and not (0 <= fraction < 1 and radius >= 0.5):
-        raise InputError(
-            f"fraction={fraction}, radius={radius}: give a fraction in [0, 1) and a radius of at least 0.5"
-        )
+    if fraction is not None:
+        fraction = real(fraction, "fraction", 0, 1, closed=True)
+        if radius < 0.5:
+            raise InputError(f"radius={radius}: give at least 0.5 with fraction=, or number=")
     dim, size = len(shape), prod(shape)
     volume = {1: 2, 2: pi * radius, 3: 4 / 3 * pi * radius**2}[dim] * radius
     if fraction is not None:
         # Each sphere misses a given voxel with probability 1 - volume/size: this many leave none, but by a miracle.
         wanted, cap = fraction * size, int((size / volume + 1) * (log(size) + 20)) + 1
     else:
-        wanted, cap = np.inf, int(number or 0)
-    rng = np.random.default_rng(seed)
+        wanted, cap = np.inf, whole(number, "number", 0)
+    rng = np.random.default_rng(whole(seed, "seed", 0))
     image, filled = np.zeros(shape, np.int32), 0
     for _ in range(cap):
         if filled >= wanted:
@@ -182,11 +176,9 @@ def voronoi(shape: Sequence[int], grains: int, seed: int = 0) -> Int[np.ndarray,
     Fails with:
         InputError: no grains, or a bad shape.
     """
-    shape = _shape(shape)
-    if grains < 1:
-        raise InputError(f"grains={grains}: give at least one")
+    shape, grains = voxels(shape), whole(grains, "grains", 1)
     dim = len(shape)
-    points = np.random.default_rng(seed).random((grains, dim)) * shape
+    points = np.random.default_rng(whole(seed, "seed", 0)).random((grains, dim)) * shape
     # Each point looks at a window of 1.5 mean spacings: what it leaves farther away than that is searched in full.
     reach = 1.5 * (prod(shape) / grains) ** (1 / dim) + 1
     best, label = np.full(shape, np.inf), np.zeros(shape, np.int32)
@@ -222,9 +214,7 @@ def random_rotations(number: int, seed: int = 0) -> Float[np.ndarray, "number 3 
     Source:
         Shoemake (1992), Uniform random rotations, Graphics Gems III, 124-132.
     """
-    if number < 0:
-        raise InputError(f"number={number}: give a non-negative number of rotations")
-    q = np.random.default_rng(seed).normal(size=(number, 4))
+    q = np.random.default_rng(whole(seed, "seed", 0)).normal(size=(whole(number, "number", 0), 4))
     q /= np.linalg.norm(q, axis=1, keepdims=True)
     w, v = q[:, 0, None, None], q[:, 1:]
     cross = np.cross(v[:, None, :], np.eye(3))  # rows v x e_k

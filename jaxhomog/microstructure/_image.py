@@ -84,7 +84,7 @@ def coarsen(
     return out
 
 
-def coarsen_index(image: np.ndarray, coarse: np.ndarray, factor: Sequence[int]) -> tuple[np.ndarray, ...]:
+def coarsen_index(image: np.ndarray, coarse: np.ndarray, factor: int | Sequence[int]) -> tuple[np.ndarray, ...]:
     """Where, for each coarse voxel, the first fine voxel of its value lies in the fine image.
 
     This carries whatever belongs to a voxel (an orientation, say) over to the coarse image without averaging it.
@@ -92,18 +92,22 @@ def coarsen_index(image: np.ndarray, coarse: np.ndarray, factor: Sequence[int]) 
     Args:
         image: the fine image.
         coarse: `coarsen(image, factor, "majority")`.
-        factor: voxels per block, one per axis.
+        factor: voxels per block along each axis (one integer for all).
 
     Returns:
         One integer array of the coarse shape per axis, to index the fine image with.
 
     Raises:
-        InputError: a coarse value that its block does not hold (a mean).
+        InputError: a coarse value that its block does not hold (a mean), or shapes that do not fit.
     """
-    same = _blocks(image, tuple(factor)) == coarse[..., None]
+    image, coarse = _image("coarsen_index", image), _image("coarsen_index", coarse)
+    factor = _factors(image.shape, factor)
+    if coarse.shape != tuple(n // f for n, f in zip(image.shape, factor, strict=True)):
+        raise InputError(f"coarsen_index: a coarse image of shape {coarse.shape} is not {image.shape} over {factor}")
+    same = _blocks(image, factor) == coarse[..., None]
     if not same.any(axis=-1).all():
         raise InputError("coarsen: a mean has no orientation: coarsen an orientation map with kind='majority'")
-    inside = np.unravel_index(same.argmax(axis=-1), tuple(factor))
+    inside = np.unravel_index(same.argmax(axis=-1), factor)
     corner = np.indices(coarse.shape)
     return tuple(c * f + k for c, f, k in zip(corner, factor, inside, strict=True))
 
@@ -137,7 +141,10 @@ def threshold(image: np.ndarray, levels: float | Sequence[float]) -> np.ndarray:
 
 
 def _image(verb: str, image: np.ndarray) -> np.ndarray:
-    image = np.asarray(image)
+    try:
+        image = np.asarray(image)
+    except ValueError:  # rows of different lengths
+        raise InputError(f"{verb}: a {type(image).__name__} that is no array is no image: give real numbers") from None
     if image.ndim not in (2, 3) or image.size == 0 or image.dtype.kind not in "biuf":
         raise InputError(
             f"{verb}: an array of shape {image.shape} and dtype {image.dtype} is no image: give a 2-D or 3-D array of"

@@ -18,6 +18,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Real
 
 from ..results import InputError
+from ._arguments import flag, whole
 from ._correlation import covariance, decay, fields_of, shells_of
 
 RANGE_DISAGREE: Final = 1
@@ -78,7 +79,7 @@ class IntegralRange(eqx.Module):
 
 
 def integral_range(
-    indicator: Real[ArrayLike, "..."], *, dim: int | None = None, window: int | None = None
+    indicator: Real[ArrayLike, "..."], *, dim: int | None = None, window: int | None = None, periodic: bool = True
 ) -> IntegralRange:
     """Integral range A of a stationary random image, from its covariance and from the variance of window means.
 
@@ -94,27 +95,29 @@ def integral_range(
     disagree, and windows wider than the tail are right.
 
     Args:
-        indicator: (*batch, *space), periodic; the leading axes are realizations of one medium and are pooled.
+        indicator: (*batch, *space); the leading axes are realizations of one medium and are pooled.
         dim: number of space axes, the last ones; default all. Axes of one voxel do not count.
         window: w in voxels; default 1.5 times the cut, at most half of the shortest edge. Give it under `jit`.
+        periodic: whether the covariance takes pairs through opposite faces; False for a crop. (Windows never do.)
 
     Returns:
         `IntegralRange`.
 
     Fails with:
-        InputError: not one to three space axes, no axis of four voxels, a window of which not two fit into the box.
+        InputError: no array of real numbers, not one to three space axes, no axis of four voxels, a window of which not
+            two fit into the box.
 
     Source:
         Lantuejoul (1991), J. Microsc. 161, 387-403; Kanit et al. (2003), Int. J. Solids Struct. 40, 3647-3679;
-        standard error: Priestley (1981), Spectral Analysis and Time Series, §6.2.
+        standard error: that of a spectral estimate, Priestley (1981), Spectral Analysis and Time Series.
     """
     chi, space = _images(indicator, dim)
-    by_covariance, covariance_error, cut, found = _from_covariance(chi)
+    by_covariance, covariance_error, cut, found = _from_covariance(chi, flag(periodic, "periodic"))
     if window is None:
         if isinstance(cut, Tracer):
             raise InputError("integral_range under jit: give window=, in voxels")
         window = max(1, min(int(np.ceil(_WINDOW * float(cut))), min(space) // 2))
-    if not 1 <= window <= min(space) // 2:
+    if whole(window, "window", 1) > min(space) // 2:
         raise InputError(f"window={window}: two windows must fit into each edge of a box of {space} voxels")
     by_windows, windows_error = _from_windows(chi, window)
     blocks = len(chi) * prod(n // (2 * window) for n in space)
@@ -156,9 +159,9 @@ def window_variance(
         Lantuejoul (1991), J. Microsc. 161, 387-403.
     """
     chi, space = _images(indicator, dim)
-    if not 1 <= window <= min(space):
+    if whole(window, "window", 1) > min(space):
         raise InputError(f"window={window}: it must fit into the box of {space} voxels")
-    return _window_variance(chi, window)
+    return _window_variance(chi, int(window))
 
 
 @partial(jax.jit, static_argnums=1)
@@ -171,15 +174,16 @@ def _window_variance(chi, window: int) -> tuple[Array, Array]:
     return jnp.mean(squares) / rest, _standard_error(_tiles(squares, edge)) / rest
 
 
-@jax.jit
-def _from_covariance(chi) -> tuple[Array, Array, Array, Array]:
+@partial(jax.jit, static_argnums=1)
+def _from_covariance(chi, periodic: bool) -> tuple[Array, Array, Array, Array]:
     """Estimate, its standard error, the cut, and whether the covariance vanishes there."""
-    c = covariance(chi, chi.ndim - 1)
-    r, _, last, found = decay(c, chi.size)
+    c = covariance(chi, chi.ndim - 1, periodic)
+    r, _, last, found = decay(c, chi.size, periodic)
     inside = jnp.asarray(shells_of(c.shape)[1]) < last
     lags = jnp.sum(inside).astype(c.dtype)
     q = jnp.sum(jnp.where(inside, c, 0)) / c.ravel()[0]
-    # Mean of the sample covariance: C(r) - C(0) A / V at every lag, the origin included.
+    # Mean of the sample covariance: C(r) - C(0) A / V at every lag, the origin included; not periodic, too: the mean
+    # over the pairs' ends has with that of all the covariance C(0) A / V, however many pairs there are.
     value = q / (1 - lags / chi.size + q / chi.size)
     cut = jnp.asarray(np.append(r, r[-1]), c.dtype)[last]
     return value, value * jnp.sqrt(2 * lags / chi.size), cut, found

@@ -64,7 +64,7 @@ def sphere_packing(
     Source:
         Addition: Feder (1980), J. Theor. Biol. 87, 237-254. Relaxation: Moscinski, Bargiel, Rycerz & Jacobs (1989),
         Mol. Simul. 3, 201-212 (forces of overlapping spheres), with the minimization of O'Hern, Silbert, Liu & Nagel
-        (2003), Phys. Rev. E 68, 011306, §II. Rods: Tonks (1936), Phys. Rev. 50, 955-963.
+        (2003), Phys. Rev. E 68, 011306. Rods: Tonks (1936), Phys. Rev. 50, 955-963.
     """
     edges = vector(box, "box")
     d = edges.size

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from ..results import InputError
+from ._arguments import flag
 
 
 @dataclass(frozen=True)
@@ -91,17 +92,22 @@ def percolation(mask: Bool[np.ndarray, "..."], periodic: bool | Sequence[bool] =
         `Percolation`.
 
     Fails with:
-        InputError: an image that is not boolean or is empty, or a `periodic` of another length.
+        InputError: an image that is not boolean, is empty or has more than three axes, or a `periodic` of another
+            length or not of booleans.
 
     Source:
         Runs and union-find: Hoshen & Kopelman (1976), Phys. Rev. B 14, 3438-3445; winding by displacements kept in
         the links: Machta et al. (1996), Phys. Rev. E 54, 1332-1345.
     """
-    mask = np.asarray(mask)
-    if mask.dtype != bool or mask.ndim < 1 or mask.size == 0:
+    try:
+        mask = np.asarray(mask)
+    except ValueError:
+        raise InputError("mask has rows of different lengths: give a non-empty boolean image") from None
+    if mask.dtype != bool or not 1 <= mask.ndim <= 3 or mask.size == 0:
         raise InputError(f"mask has dtype {mask.dtype} and shape {mask.shape}: give a non-empty boolean image")
     d = mask.ndim
-    around = [bool(p) for p in np.ravel(np.asarray(periodic))] * (d if np.ndim(periodic) == 0 else 1)
+    given = periodic if isinstance(periodic, list | tuple | np.ndarray) else [periodic] * d
+    around = [flag(p, "periodic") for p in given]
     if len(around) != d:
         raise InputError(f"periodic has {len(around)} entries: give one, or one for each of the {d} axes")
 

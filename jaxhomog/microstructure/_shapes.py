@@ -146,7 +146,8 @@ class Cylinder(AbstractShape):
     def __init__(self, centre: Any, radius: Any, axis: int = 2):
         self.centre = _vector(centre, "centre")
         self.radius = _number(radius, "radius")
-        if len(self.centre) != 3 or not isinstance(axis, int | np.integer) or axis not in (0, 1, 2):
+        whole = isinstance(axis, int | np.integer) and not isinstance(axis, bool)
+        if len(self.centre) != 3 or not whole or axis not in (0, 1, 2):
             raise InputError(f"Cylinder with {len(self.centre)} coordinates, axis={axis}: give 3 and axis 0, 1 or 2")
         self.axis = axis
 

@@ -14,8 +14,8 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Real
 
-from ..fields._averages import box_mean, floating
-from ..microstructure._arguments import number, voxels
+from ..fields._averages import box_mean
+from ..microstructure._arguments import image_array, number, voxels
 from ..microstructure._quantiles import level_of, student_quantile
 from ..results import InputError
 
@@ -45,9 +45,12 @@ def spatial_average(
         (*batch, *components); NaN where the weights add up to 0. Differentiable in field and weight.
 
     Fails with:
-        InputError: no one to three space axes, or a weight that does not fit.
+        InputError: no one to three space axes, a weight that does not fit, or no real numbers.
     """
-    a = floating(field)
+    a = image_array(field, "field")
+    for name, axes in (("dim", 1 if dim is None else dim), ("rank", rank)):
+        if isinstance(axes, bool) or not isinstance(axes, int | np.integer):
+            raise InputError(f"{name}={axes!r}: give a number of axes")
     d = a.ndim - rank if dim is None else dim
     if rank < 0 or not 1 <= d <= 3 or d + rank > a.ndim:
         raise InputError(f"a field of shape {a.shape} with dim={dim}, rank={rank}: give one to three space axes")
@@ -55,12 +58,14 @@ def spatial_average(
     space = a.shape[a.ndim - d :]
     if weight is None:
         return _components_last(box_mean(a, d), rank)
-    w = jnp.asarray(weight)
-    w = w if jnp.issubdtype(w.dtype, jnp.floating) else w.astype(a.dtype)
+    counted = not jnp.issubdtype(jnp.result_type(weight), jnp.floating) if hasattr(weight, "dtype") else False
+    w = image_array(weight, "weight")
+    w = w.astype(a.dtype) if counted else w  # labels == phase do not lift a field's precision
     if w.ndim < d or w.shape[w.ndim - d :] != space or w.shape[: w.ndim - d] not in ((), a.shape[rank : a.ndim - d]):
         raise InputError(f"a weight of shape {w.shape}: give {space}, or with the batch axes of the field before it")
     total = box_mean(w, d)
-    mean = box_mean(w * a, d) / jnp.where(total == 0, jnp.nan, total)
+    # Weights of mean one: products with large ones would overflow.
+    mean = box_mean(w / jnp.expand_dims(jnp.where(total == 0, jnp.nan, total), tuple(range(-d, 0))) * a, d)
     return _components_last(mean, rank)
 
 
@@ -92,9 +97,9 @@ def smooth_window(
     edge = min((n for n in shape if n > 1), default=1)
     if edge > 1 and h > edge / 2:
         raise InputError(f"half_width={h:g}: at most half of the shortest edge, {edge} voxels")
-    c = floating(np.asarray(shape) / 2 if centre is None else centre)
-    if c.shape != (len(shape),):
-        raise InputError(f"centre of shape {c.shape}: give {len(shape)} numbers")
+    c = image_array(np.asarray(shape) / 2 if centre is None else centre, "centre")
+    if c.shape != (len(shape),) or not (isinstance(c, Tracer) or bool(jnp.all(jnp.isfinite(c)))):
+        raise InputError(f"centre={centre}: give {len(shape)} finite numbers")
     return _window(shape, jnp.asarray(h, c.dtype), c)
 
 
@@ -131,9 +136,9 @@ def ensemble_average(values: Real[ArrayLike, "m *values"], *, level: float = 0.9
         `EnsembleAverage`.
 
     Fails with:
-        InputError: no leading axis, no realizations, or a level outside (0, 1).
+        InputError: no leading axis, no realizations, no real numbers, or a level outside (0, 1).
     """
-    level, x = level_of(level), floating(values)
+    level, x = level_of(level), image_array(values, "realizations")
     if x.ndim < 1 or x.shape[0] < 1:
         raise InputError(f"values of shape {x.shape}: give realizations on the first axis")
     m, mean = x.shape[0], jnp.mean(x, axis=0)
@@ -170,7 +175,7 @@ class Agreement(eqx.Module):
             return "<traced>"
         z, limit, code = (np.atleast_1d(np.asarray(x)).ravel() for x in (self.z, self.limit, self.code))
         if np.any(code == AVERAGES_UNDECIDED):
-            return "cannot be decided: an average or its error is NaN or zero, or there is a single realization"
+            return "cannot be decided: an average or its error is NaN, zero or infinite, or there is one realization"
         at = int(np.argmax(np.abs(z) / limit))
         return (
             f"spatial and ensemble average {self.verdict}: they are {abs(z[at]):.3g} standard errors apart, where"
@@ -197,21 +202,25 @@ def averages_agree(
     Args:
         spatial: average of one realization.
         ensemble: from `ensemble_average`, of the same shape.
-        error: standard error of `spatial`, or None.
+        error: standard error of `spatial`, one or (*values), or None; negative or infinite ones decide nothing.
         level: of confidence of each value; of many values some differ by chance.
 
     Returns:
         `Agreement`.
 
     Fails with:
-        InputError: shapes that do not fit, or a level outside (0, 1).
+        InputError: shapes that do not fit, no real numbers, or a level outside (0, 1).
     """
-    level, x = level_of(level), floating(spatial)
+    level, x = level_of(level), image_array(spatial, "spatial")
+    if not isinstance(ensemble, EnsembleAverage):
+        raise InputError(f"ensemble is a {type(ensemble).__name__}: give `ensemble_average(values)`")
     if x.shape != ensemble.mean.shape:
         raise InputError(f"spatial has shape {x.shape}, the ensemble average {ensemble.mean.shape}: give one shape")
-    own = ensemble.scatter if error is None else floating(error)
+    own = ensemble.scatter if error is None else image_array(error, "error")
+    if own.shape not in ((), x.shape):
+        raise InputError(f"error has shape {own.shape} for values of shape {x.shape}: give one number, or one for each")
     total = jnp.sqrt(own**2 + ensemble.error**2)
-    z = (x - ensemble.mean) / jnp.where(total > 0, total, jnp.nan)
+    z = (x - ensemble.mean) / jnp.where((total > 0) & (own >= 0) & jnp.isfinite(total), total, jnp.nan)
     limit = jnp.broadcast_to(student_quantile(level, jnp.asarray(ensemble.number - 1.0, z.dtype)), z.shape)
     code = jnp.where(jnp.abs(z) <= limit, AVERAGES_AGREE, AVERAGES_DIFFER)
     code = jnp.where(jnp.isfinite(z) & jnp.isfinite(limit), code, AVERAGES_UNDECIDED)

@@ -168,8 +168,8 @@ def ergodicity(
         InputError: not one to three space axes, no axis of four voxels, a window of which not two fit, a bad level.
 
     Source:
-        Lantuejoul (1991), J. Microsc. 161, 387-403; Kanit et al. (2003), Int. J. Solids Struct. 40, 3647-3679, §4;
-        convergence of the mean: Papoulis (1991), Probability, Random Variables, and Stochastic Processes, §13.1.
+        Lantuejoul (1991), J. Microsc. 161, 387-403; Kanit et al. (2003), Int. J. Solids Struct. 40, 3647-3679;
+        convergence of the mean: Papoulis (1991), Probability, Random Variables, and Stochastic Processes.
     """
     level = level_of(level)
     chi, space = _images(images, dim)
@@ -244,8 +244,8 @@ def _short_covariance(chi) -> tuple[Array, Array]:
     space = chi.shape[1:]
     rest = chi - jnp.mean(chi, axis=tuple(range(1, chi.ndim)), keepdims=True)
     rest = jnp.where(jnp.ptp(chi, axis=tuple(range(1, chi.ndim)), keepdims=True) == 0, 0, rest)
-    c = covariance(rest, len(space))
-    _, _, last, found = decay(c, chi.size)
+    c = covariance(rest, len(space), periodic=False)
+    _, _, last, found = decay(c, chi.size, periodic=False)
     inside = jnp.asarray(shells_of(space)[1]) < last
     return jnp.where(inside, c, 0), found
 

@@ -11,6 +11,8 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Int, Real
 
+from ..results import InputError, real_array
+
 REGIME_STRONG: Final = 0
 REGIME_WEAK: Final = 1
 REGIME_NONE: Final = 2
@@ -78,14 +80,27 @@ def regime(
     Returns:
         `Regime` of the broadcast shape; `undecided` where a number is NaN or negative.
 
+    Fails with:
+        InputError: what is no real number, no number at all, or shapes that do not broadcast.
+
     Source:
         Orders of the two-scale expansion: Bensoussan, Lions & Papanicolaou (1978), Asymptotic Analysis for Periodic
         Structures, chapter 1. (They hold for means and in L2: near a boundary the corrected field keeps an error of
         order sqrt(eps) in H1, Jikov, Kozlov & Oleinik (1994), Homogenization of Differential Operators, chapter 1.)
     """
+    given = {"eps_length": eps_length, "eps_time": eps_time, "tolerance": tolerance, "first": first, "second": second}
+    arrays = {name: real_array(x, name) for name, x in given.items()}
+    try:
+        jnp.broadcast_shapes(*(x.shape for x in arrays.values()))
+    except ValueError:
+        shapes = ", ".join(f"{name} {x.shape}" for name, x in arrays.items())
+        raise InputError(f"{shapes} must broadcast: give one shape, or numbers") from None
+    for name, x in arrays.items():
+        if x.size == 0:
+            raise InputError(f"{name} has shape {x.shape}: give at least one number")
     # Python numbers take the precision of the arrays beside them, and of JAX's default where there is none.
-    dtype = jnp.result_type(eps_length, eps_time, tolerance, first, second, 0.0)
-    length, time, tau, c1, c2 = (jnp.asarray(x, dtype) for x in (eps_length, eps_time, tolerance, first, second))
+    dtype = jnp.result_type(*(given[name] if np.ndim(given[name]) == 0 else x for name, x in arrays.items()), 0.0)
+    length, time, tau, c1, c2 = (x.astype(dtype) for x in arrays.values())
     limit = tau * (1 + _ULPS * jnp.finfo(dtype).eps)
     strong, weak = c1 * length + time <= limit, c2 * length**2 + time**2 <= limit
     known = (length >= 0) & (time >= 0) & (tau >= 0) & (c1 >= 0) & (c2 >= 0)

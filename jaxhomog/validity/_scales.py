@@ -13,6 +13,7 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
+from ..microstructure._arguments import flag
 from ..results import InputError, real_array
 from ..tensors import safe_sqrt
 
@@ -83,13 +84,16 @@ def gradient_length(
         raise InputError(f"reference={reference!r}: give 'local' or 'range'")
     if isinstance(floor, bool) or not isinstance(floor, (int, float)) or not 0 <= floor < np.inf:
         raise InputError(f"floor={floor!r}: give a share of the root mean square, at least 0")
-    return _gradient_length(e, h.astype(e.dtype), bool(periodic), reference, float(floor))
+    return _gradient_length(e, h.astype(e.dtype), flag(periodic, "periodic"), reference, float(floor))
 
 
 @partial(jax.jit, static_argnums=(2, 3, 4))
 def _gradient_length(e, h, periodic: bool, reference: str, floor: float):
     d = h.shape[0]
     e = e.reshape(*e.shape[:d], -1)
+    # Of size one: L does not depend on the unit, squares would leave the range of the dtype.
+    size = jax.lax.stop_gradient(jnp.max(jnp.abs(e)))
+    e = e / jnp.where((size > 0) & jnp.isfinite(size), size, 1)
     slope = 0.0
     for k in range(d):
         slope = slope + jnp.sum(_square_slope(e, k, periodic), axis=-1) / h[k] ** 2
@@ -137,8 +141,8 @@ def integral_time(signal: Real[ArrayLike, "*batch n"], step: Real[ArrayLike, ""]
         InputError: fewer than eight samples, or a step that is not positive.
 
     Source:
-        Bartlett's formula and the variance at frequency zero: Priestley (1981), Spectral Analysis and Time Series,
-        §5.3 and §6.2.
+        Bartlett's formula and the variance at frequency zero: Priestley (1981), Spectral Analysis and Time
+        Series.
     """
     return _integral_time(*_signals(signal, step, 8))
 
@@ -147,6 +151,9 @@ def integral_time(signal: Real[ArrayLike, "*batch n"], step: Real[ArrayLike, ""]
 def _integral_time(x, dt) -> Scale:
     n = x.shape[-1]
     x = jnp.where(jnp.ptp(x, axis=-1, keepdims=True) == 0, 0, x - jnp.mean(x, axis=-1, keepdims=True))
+    # Of size one: squares would leave the range of the dtype.
+    size = jax.lax.stop_gradient(jnp.max(jnp.abs(x), axis=-1, keepdims=True))
+    x = x / jnp.where(size > 0, size, 1)
     power = jnp.abs(jnp.fft.rfft(x, n=2 * n)) ** 2
     lags = n // 2
     c = jnp.fft.irfft(power, n=2 * n)[..., :lags].astype(x.dtype) / jnp.arange(n, n - lags, -1).astype(x.dtype)
@@ -186,7 +193,7 @@ def relaxation_time(
         InputError: fewer than three samples, or a step that is not positive.
 
     Source:
-        Weighted least squares of a logarithm: Bevington & Robinson (2003), Data Reduction and Error Analysis, §7.1.
+        Weighted least squares of a logarithm: Bevington & Robinson (2003), Data Reduction and Error Analysis.
     """
     x, dt = _signals(signal, step, _SAMPLES)
     end = real_array(final, "final").astype(x.dtype)
@@ -198,7 +205,7 @@ def relaxation_time(
 @jax.jit
 def _relaxation_time(away, dt) -> Scale:
     size = jnp.abs(away)
-    bad = (away * away[..., :1] <= 0) | (size < _TAIL * size[..., :1])
+    bad = (jnp.sign(away) * jnp.sign(away[..., :1]) <= 0) | (size < _TAIL * size[..., :1])
     counts = jnp.cumsum(bad, axis=-1) == 0
     number = jnp.sum(counts, axis=-1)
     w = jnp.where(counts, (size / jnp.max(jnp.where(size > 0, size, 1), axis=-1, keepdims=True)) ** 2, 0)
@@ -225,6 +232,7 @@ def _relaxation_time(away, dt) -> Scale:
 def _signals(signal, step, least: int):
     """Signals in a floating dtype, and their step."""
     x = real_array(signal, "signal")
+    x = x.astype(jnp.float32) if x.dtype.itemsize < 4 else x  # half precision has no Fourier transform
     if x.ndim < 1 or x.shape[-1] < least:
         raise InputError(f"signal has shape {x.shape}: give (*batch, n) with at least {least} samples, the last axis")
     dt = real_array(step, "step").astype(x.dtype)

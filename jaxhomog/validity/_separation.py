@@ -125,7 +125,8 @@ def scale_separation(
         `ScaleSeparation`; arrays of the broadcast shape.
 
     Fails with:
-        InputError: an argument of another kind, shapes that do not broadcast, negative deviations.
+        InputError: an argument of another kind, no points, shapes that do not broadcast, negative deviations or
+            standard errors.
 
     Source:
         Rule: see `regime`. Bensoussan, Lions & Papanicolaou (1978), Asymptotic Analysis for Periodic Structures.
@@ -178,5 +179,9 @@ def _scale(x, name: str):
     """Value and error in one floating dtype."""
     value = real_array(x.value if isinstance(x, Scale) else x, name)
     error = real_array(x.error, f"{name}.error").astype(value.dtype) if isinstance(x, Scale) else jnp.zeros_like(value)
+    if value.size == 0 or error.shape not in ((), value.shape):
+        raise InputError(f"{name} has shape {value.shape}, its error {error.shape}: give points, and an error for each")
+    if not isinstance(error, Tracer) and bool(jnp.any(error < 0)):
+        raise InputError(f"{name}.error is negative: give standard errors, NaN where they are not known")
     # An infinite scale has no error: inf - inf is not a number.
     return value, jnp.where(jnp.isinf(value), 0, error)

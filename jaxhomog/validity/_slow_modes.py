@@ -47,7 +47,7 @@ def correlation_cut(chi: Float[Array, "m *space"]) -> Float[Array, ""]:
     """Distance in voxels where the correlation falls below 0.1, without what varies over the whole image.
 
     The three slowest cosine modes along each axis are taken out of every image, so that a graded material has a
-    correlation length too. The image need not be periodic: what is joined at opposite faces is a share r / n of pairs.
+    correlation length too. No pair of points goes through opposite faces.
     """
     slow = chi
     for k, n in enumerate(chi.shape[1:], start=1):
@@ -56,7 +56,7 @@ def correlation_cut(chi: Float[Array, "m *space"]) -> Float[Array, ""]:
     rest = chi - slow
     # What rounding leaves of a uniform image is no variation.
     rest = jnp.where(jnp.var(rest) > 1e2 * jnp.finfo(chi.dtype).eps ** 2 * jnp.mean(chi**2), rest, 0)
-    r, c = radial_average(covariance(rest, chi.ndim - 1))
+    r, c = radial_average(covariance(rest, chi.ndim - 1, periodic=False))
     gone = c < _NONE * c[0]
     return jnp.asarray(np.append(r, r[-1]), c.dtype)[jnp.where(jnp.any(gone), jnp.argmax(gone), len(r))]
 

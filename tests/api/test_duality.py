@@ -96,11 +96,21 @@ def test_traced_single_precision_and_uniform():
 @pytest.mark.parametrize(
     ("grid", "law", "line"),
     [
+        ((4, 4), jh.LinearConduction(1.0), "grid is a tuple"),
         (jh.Grid((4, 4, 4)), jh.LinearConduction(1.0), "conduction in 3 directions"),
         (jh.Grid((4, 4)), jh.LinearElastic.isotropic(1.0, 0.3), "elasticity in 2 directions"),
         (jh.Grid((2, 2)), jh.LinearConduction(jnp.asarray([[1.0, 0.0], [1.0, 1.0]])), "does not conduct"),
     ],
 )
-def test_bad_input(grid, law, line):
+def test_bad_input(unchecked, grid, law, line):
     with pytest.raises(jh.InputError, match=line):
         jh.duality(grid, law)
+
+
+def test_tensors_that_have_no_dual(unchecked):
+    for bad in (np.eye(3), np.ones(2), "a", None):
+        with pytest.raises(jh.InputError, match="conductivity"):
+            dual_conductivity(bad)
+    for first, second in ((-1.0, 4.0), (1.0, 0.0), (np.nan, 1.0), ("a", 1.0)):
+        with pytest.raises(jh.InputError, match=r"first|second"):
+            interchanged(np.eye(2), first, second)

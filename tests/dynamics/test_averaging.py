@@ -205,3 +205,20 @@ def test_without_diffrax(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", missing)
     with pytest.raises(InputError, match=r"pip install 'jaxhomog\[dynamics\]'"):
         averaged_forcing(breathing, 1.0, [1.0], 0.1)
+
+
+def test_bad_input_of_the_expansions(unchecked):
+    f = lambda x, s: -x + jnp.sin(s)  # noqa: E731
+    g = lambda x, y: x - y  # noqa: E731
+    for call, words in (
+        (lambda: first_correction(f, "a", 0.0), "x='a'"),
+        (lambda: first_correction(f, 1.0, 0.0, nodes=1), "nodes=1"),
+        (lambda: first_correction(f, 1.0, 0.0, period=0.0), "period=0.0"),
+        (lambda: slow_manifold(g, g, "a", 0.0, 1e-9), "x='a'"),
+        (lambda: slow_manifold(g, g, 1.0, 0.0, "small"), "tolerance='small'"),
+        (lambda: averaged_forcing(lambda x, s: 1j * x, 1.0, [1.0], 0.1), "real and imaginary"),
+    ):
+        with pytest.raises(InputError, match=words):
+            call()
+    np.testing.assert_allclose(first_correction(f, 1, 0.0), (-1, 0, -1), atol=1e-12)
+    np.testing.assert_allclose(averaged_forcing(lambda x, s: 1, 0.0, [2.0], 0.1).slow, [2.0], rtol=1e-9)

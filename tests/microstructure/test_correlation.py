@@ -32,6 +32,48 @@ def test_correlation_by_brute_force(shape):
     np.testing.assert_allclose(two_point_correlation(chi[1]), found[1], atol=1e-14)
 
 
+@pytest.mark.parametrize("shape", ((11,), (10, 7), (4, 1, 6)))
+def test_correlation_inside_a_crop_by_brute_force(shape):
+    """Every lag up to half of the edges, of both signs, over the pairs that lie inside."""
+    chi = np.random.default_rng(0).normal(size=(2, *shape))
+    found = np.asarray(two_point_correlation(chi, dim=len(shape), periodic=False))
+    for at in np.ndindex(*shape):
+        lag = [i if i <= n // 2 else i - n for i, n in zip(at, shape, strict=True)]
+        first = tuple(slice(max(-r, 0), n - max(r, 0)) for r, n in zip(lag, shape, strict=True))
+        second = tuple(slice(max(r, 0), n - max(-r, 0)) for r, n in zip(lag, shape, strict=True))
+        for k in range(2):
+            np.testing.assert_allclose(found[(k, *at)], np.mean(chi[k][first] * chi[k][second]), atol=1e-13)
+
+
+def test_a_crop_of_two_halves():
+    """S2(r) = (n/2 - r) / (n - r) inside, (n/2 - r) / n around; one face inside, two around, and its exact slope."""
+    n, r = 64, np.arange(20)
+    chi = laminate((n, 9), (0.5, 0.5))
+    np.testing.assert_allclose(two_point_correlation(chi)[:20, 0], (n / 2 - r) / n, atol=1e-14)
+    np.testing.assert_allclose(two_point_correlation(chi, periodic=False)[:20, 3], (n / 2 - r) / (n - r), atol=1e-14)
+    around, inside = specific_surface(chi), specific_surface(chi, periodic=False)
+    slope = 1 / (n - 1) - 0.5 / (n - 2)
+    assert inside == pytest.approx(np.pi / 4 * (1 + 2**0.5) * slope, rel=1e-12)
+    assert around / inside == pytest.approx(2, rel=0.02)
+    assert specific_surface(chi[:, 0], periodic=False) == pytest.approx(2 * slope, rel=1e-12)
+
+
+def test_axes_of_one_voxel_have_no_surface():
+    chi = overlapping_spheres((48, 40), 5.0, number=12, seed=3)
+    for periodic in (True, False):
+        flat = specific_surface(chi, periodic=periodic)
+        np.testing.assert_allclose(specific_surface(chi[:, None], periodic=periodic), flat, rtol=1e-12)
+    assert specific_surface(np.ones((1, 1))) == 0
+
+
+def test_correlation_length_reaches_its_cut():
+    """Independent cells of a voxels: tent of area a / 2, up to where it vanishes; white noise is the case a = 1."""
+    for a, tolerance in ((1, 0.02), (4, 0.05)):
+        cells = np.random.default_rng(a).integers(0, 2, (16, 2**14 // a))
+        found = correlation_length(np.repeat(cells, a, axis=1), dim=1, periodic=False)
+        assert found == pytest.approx(a / 2, rel=tolerance)
+
+
 def test_derivative():
     """d S2(r) / d chi(x) = (chi(x + r) + chi(x - r)) / N."""
     chi = np.random.default_rng(1).random((6, 5))
@@ -146,6 +188,23 @@ def test_specific_surface_in_3d():
         found = specific_surface(jnp.asarray(chi, dtype), dim=3)
         assert found.dtype == dtype
         assert np.mean(found) == pytest.approx(2 / (5 * np.pi), rel=0.02)
+
+
+def test_bad_images(unchecked):
+    for bad in ("abc", None, [[0, 1], [1]], np.zeros((0, 4)), 1j * np.ones((4, 4)), np.array([[None]])):
+        for verb in (two_point_correlation, radial_average, correlation_length, specific_surface, integral_range):
+            with pytest.raises(InputError, match="real numbers") as caught:
+                verb(bad)
+            assert "\n" not in str(caught.value)
+    half = np.random.default_rng(0).random((8, 8)).astype(np.float16)
+    assert two_point_correlation(half).dtype == np.float32
+    assert correlation_length(half > 0.5).dtype == np.float64
+    with pytest.raises(InputError, match="at least two"):
+        correlation_length(np.ones((1, 1)))
+    with pytest.raises(InputError, match="at least three"):
+        specific_surface(np.ones((2, 8)), periodic=False)
+    with pytest.raises(InputError, match="periodic='no'"):
+        two_point_correlation(half, periodic="no")
 
 
 def test_bad_input():

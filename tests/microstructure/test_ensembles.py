@@ -86,6 +86,10 @@ def test_bad_input(unchecked):
     ):
         with pytest.raises(InputError, match=match):
             random_checkerboard((8, 8), cells, fraction)
+    with pytest.raises(InputError, match=r"cells=2\.0"):
+        random_checkerboard((8, 8), 2.0, 0.5)
+    with pytest.raises(InputError, match="generate="):
+        realizations(lambda: np.zeros(3), 2)
     for generate, number, match in ((None, 2, "generate="), (np.zeros, 0, "number=0"), (np.zeros, True, "number=True")):
         with pytest.raises(InputError, match=match):
             realizations(generate, number)

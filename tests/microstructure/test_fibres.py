@@ -99,6 +99,23 @@ def test_hard_fraction_of_voxels():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("ratio, fraction", ((1, 0.28), (5, 0.22), (10, 0.15)))
+def test_the_stated_reach_of_hard_fibres(ratio, fraction):
+    """Isotropic ones, a little below what the docstring calls within reach; far above they are refused."""
+    box = np.full(3, 1.15 * 2 * (ratio + 1) + 4)
+    volume = np.pi * (2 * ratio + 4 / 3)
+    centres, _ = fibre_segments(box, 1.0, 2.0 * ratio, fraction=fraction, hard=True, seed=3)
+    assert len(centres) == round(fraction * np.prod(box) / volume)
+    with pytest.raises(InputError, match="reach about"):
+        fibre_segments(box, 1.0, 2.0 * ratio, fraction=1.7 * fraction, hard=True, seed=3)
+
+
+def test_axes_of_any_length():
+    for size in (1e-300, 1e300):
+        np.testing.assert_allclose(axial_directions(1, (0, size, size)), [[0, 0.5**0.5, 0.5**0.5]])
+
+
+@pytest.mark.slow
 def test_boolean_fraction():
     """Outside: (1 - v / V)^n in the mean over realizations, within four standard errors."""
     shape, radius, length, n = (32, 32, 32), 2.5, 14.0, 30
@@ -130,7 +147,11 @@ def test_bad_input(unchecked):
         ({"number": 1, "axis": (0, 0, 1), "concentration": np.nan}, "concentration=nan"),
         ({"number": 1, "axis": (0, 0, 1), "concentration": None}, "concentration=None"),
         ({"number": 1, "seed": -1}, "seed=-1"),
-        ({"number": 900, "hard": True}, "were placed"),
+        ({"number": 900, "hard": True}, "reach about 0.27"),
+        ({"fraction": 0.45, "hard": True}, "were placed"),
+        ({"number": 1, "hard": "no"}, "hard='no'"),
+        ({"number": 1, "concentration": 40.0}, "without axis="),
+        ({"number": 1, "concentration": "k"}, "without axis="),
     ):
         with pytest.raises(InputError, match=match):
             fibres(shape, 1.0, 5.0, **options)

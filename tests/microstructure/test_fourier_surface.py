@@ -57,3 +57,16 @@ def test_bad_input(unchecked, call, words):
     with pytest.raises(jh.InputError) as caught:
         call()
     assert words in str(caught.value) and len(str(caught.value).splitlines()) == 1
+
+
+def test_coefficients_that_are_no_numbers(unchecked):
+    for arguments, words in (
+        (("a", [1.0]), "waves have shape"),
+        (([[1, 0], [1]], [1.0, 1.0]), "different lengths"),
+        (([[True, False]], [1.0]), "waves have shape"),
+        (([[1, 0]], "a"), "cosines"),
+        (([[1, 0]], [1j]), "cosines"),
+        (([[1, 0]], [1.0], "s"), "sines"),
+    ):
+        with pytest.raises(jh.InputError, match=words):
+            FourierSurface(*arguments)

@@ -59,14 +59,32 @@ def test_expected_fraction(fraction):
     assert abs(labels.mean() - fraction) < 3 * np.sqrt(fraction * (1 - fraction) / labels.size)
 
 
-def test_bad_input():
-    for bad in (0.0, -1.0, np.nan, (1.0, 2.0, 3.0)):
+def test_a_length_beyond_the_box_is_a_uniform_field():
+    """exp(-2 pi^2 l^2 / n^2) is all that varies; a length of any size costs the same."""
+    g = gaussian_field((8, 6), 1e15, number=2000, seed=1)
+    assert np.max(np.ptp(g.reshape(2000, -1), axis=1)) < 1e-6
+    assert abs(g[:, 0, 0].var() - 1) < 5 * np.sqrt(2 / 2000)
+
+
+def test_bad_input(unchecked):
+    for bad in (0.0, -1.0, np.nan, (1.0, 2.0, 3.0), "x", None):
         with pytest.raises(InputError, match="length="):
             gaussian_field((8, 8), bad)
-    with pytest.raises(InputError, match="number="):
-        gaussian_field((8, 8), 1.0, number=-1)
-    with pytest.raises(InputError, match="shape="):
-        gaussian_field((8, 8, 8, 8), 1.0)
-    for bad in (0.0, 1.0, np.nan):
+    for bad in (-1, 1.5, True, "2"):
+        with pytest.raises(InputError, match="number="):
+            gaussian_field((8, 8), 1.0, number=bad)
+    for bad in (-1, 1.5, "a", None, True, np.arange(2)):
+        with pytest.raises(InputError, match="seed="):
+            gaussian_field((8, 8), 1.0, seed=bad)
+    for bad in ((8, 8, 8, 8), (8.5, 8), "ab", None):
+        with pytest.raises(InputError, match="shape="):
+            gaussian_field(bad, 1.0)
+    for bad in (0.0, 1.0, np.nan, "x", None, True):
         with pytest.raises(InputError, match="fraction="):
             thresholded(np.zeros((4, 4)), bad)
+    for bad in ("abc", None, np.zeros((2, 2), int)):
+        with pytest.raises(InputError, match="field has dtype"):
+            thresholded(bad, 0.5)
+    for bad in (np.full(3, np.nan), jax.numpy.array([0.0, np.nan])):
+        with pytest.raises(InputError, match="holds NaN"):
+            thresholded(bad, 0.5)

@@ -120,13 +120,29 @@ def test_a_seed_gives_the_same_image_and_another_seed_another():
         (lambda: checkerboard((4, 4), cells=3), "even number"),
         (lambda: checkerboard((4, 4), phases=3), "use 2 or 4"),
         (lambda: overlapping_spheres((4, 4), 1.0), "number= or fraction="),
-        (lambda: overlapping_spheres((4, 4), 1.0, fraction=1.0), "a fraction in"),
+        (lambda: overlapping_spheres((4, 4), 1.0, fraction=1.0), "fraction=1.0"),
         (lambda: overlapping_spheres((8, 8), 1e-9, fraction=0.5), "at least 0.5"),
-        (lambda: voronoi((4, 4), 0), "at least one"),
+        (lambda: voronoi((4, 4), 0), "grains=0"),
         (lambda: voronoi((4, 0), 3), "positive numbers"),
-        (lambda: random_rotations(-1), "non-negative"),
+        (lambda: random_rotations(-1), "number=-1"),
+        (lambda: random_rotations(2.5), "number=2.5"),
+        (lambda: random_rotations(2, seed="a"), "seed='a'"),
+        (lambda: sphere_cell("8", 0.3), "n='8'"),
+        (lambda: sphere_cell(8.5, 0.3), r"n=8\.5"),
+        (lambda: sphere_cell(8, np.inf), "radius=inf"),
+        (lambda: laminate((4.5, 4), (0.5, 0.5)), "shape="),
+        (lambda: laminate((4, 4), "ab"), "fractions='ab'"),
+        (lambda: laminate((4, 4), (0.5, 0.5), axis=0.5), r"axis=0\.5"),
+        (lambda: checkerboard("ab"), "shape='ab'"),
+        (lambda: checkerboard((4, 4), cells=(2, 4)), r"cells=\(2, 4\)"),
+        (lambda: overlapping_spheres((8, 8), "r", number=1), "radius='r'"),
+        (lambda: overlapping_spheres((8, 8), np.inf, number=1), "radius=inf"),
+        (lambda: overlapping_spheres((8, 8), 2.0, number=1.5), r"number=1\.5"),
+        (lambda: overlapping_spheres((8, 8), 2.0, number=1, seed=-1), "seed=-1"),
+        (lambda: voronoi((8, 8), True), "grains=True"),
+        (lambda: voronoi((8, 8), 3, seed=None), "seed=None"),
     ),
 )
-def test_bad_input_names_the_remedy(call, words):
+def test_bad_input_names_the_remedy(unchecked, call, words):
     with pytest.raises(InputError, match=words):
         call()

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from jaxhomog.microstructure import coarsen, crop, threshold
+from jaxhomog.microstructure import coarsen, coarsen_index, crop, threshold
 from jaxhomog.results import InputError
 
 RNG = np.random.default_rng(7)
@@ -129,3 +129,13 @@ def test_nan_is_refused():
     image = np.array([[0.0, np.nan]])
     assert "NaN" in _line(lambda: threshold(image, 0.5))
     assert "NaN" in _line(lambda: coarsen(image, 1))
+
+
+def test_coarsen_index_refuses_what_does_not_fit(unchecked):
+    fine = np.arange(16).reshape(4, 4) // 8
+    np.testing.assert_array_equal(coarsen_index(fine, coarsen(fine, 2), 2)[0], [[0, 0], [2, 2]])
+    for coarse, factor, word in ((np.zeros((3, 3)), 2, "is not"), (fine[::2, ::2], 2.0, "factor"), ("ab", 2, "image")):
+        with pytest.raises(InputError, match=word):
+            coarsen_index(fine, coarse, factor)
+    with pytest.raises(InputError, match="no array"):
+        coarsen([[0, 1], [1]], 2)

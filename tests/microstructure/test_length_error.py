@@ -5,14 +5,33 @@ import numpy as np
 import pytest
 
 from jaxhomog.microstructure import correlation_length, gaussian_field, measured_length
+from jaxhomog.microstructure._length_error import _pairs
 from jaxhomog.results import InputError
 
 
 @pytest.mark.parametrize("shape", ((64,), (16, 15), (8, 9, 8), (12, 1, 16)))
-def test_the_value_is_the_correlation_length(shape):
+@pytest.mark.parametrize("periodic", (True, False))
+def test_the_value_is_the_correlation_length(shape, periodic):
     fields = np.random.default_rng(0).random((2, *shape)) ** 2
-    found = measured_length(fields, dim=len(shape))
-    np.testing.assert_allclose(found.value, correlation_length(fields, dim=len(shape)), rtol=1e-10)
+    found = measured_length(fields, dim=len(shape), periodic=periodic)
+    expected = correlation_length(fields, dim=len(shape), periodic=periodic)
+    np.testing.assert_allclose(found.value, expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("periodic", (True, False))
+def test_pairs_of_a_block_by_brute_force(periodic):
+    """Both ends anywhere, the first in the block; the second inside the image, or around it."""
+    chi, n, m = np.random.default_rng(3).normal(size=(2, 7, 6)), 7, 6
+    sums, pairs, size = _pairs(jax.numpy.asarray(chi), (1, 1, 0), 2, periodic)  # rows 3 to 6, columns 0 to 2
+    assert size == 12
+    for i, j in np.ndindex(n, m):
+        lag = (i if i <= n // 2 else i - n, j if j <= m // 2 else j - m)
+        ends = [(x, y, x + lag[0], y + lag[1]) for x in range(3, 7) for y in range(3)]
+        if not periodic:
+            ends = [e for e in ends if 0 <= e[2] < n and 0 <= e[3] < m]
+        total = sum(chi[1, x, y] * chi[1, u % n, v % m] for x, y, u, v in ends)
+        np.testing.assert_allclose(sums[i, j], total, atol=1e-12)
+        assert np.broadcast_to(pairs, (n, m))[i, j] == len(ends)
 
 
 @pytest.mark.slow

@@ -164,3 +164,9 @@ def test_bad_input(unchecked):
         percolation(np.ones((0, 3), bool))
     with pytest.raises(InputError, match="2 axes"):
         percolation(np.ones((3, 3), bool), (True, False, True))
+    for bad in ("x", 2, None, [[True, False], [True, False]], (True, 1)):
+        with pytest.raises(InputError, match="periodic="):
+            percolation(np.ones((3, 3), bool), bad)
+    for bad in ([[True], [True, False]], np.ones((2, 2, 2, 2), bool)):
+        with pytest.raises(InputError, match="mask has"):
+            percolation(bad)

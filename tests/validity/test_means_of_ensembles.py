@@ -8,6 +8,7 @@ from scipy import stats
 
 from jaxhomog.results import InputError
 from jaxhomog.validity import (
+    AVERAGES_DIFFER,
     AVERAGES_UNDECIDED,
     averages_agree,
     ensemble_average,
@@ -111,6 +112,29 @@ def test_bad_input(unchecked):
         (lambda: ensemble_average(np.zeros((0, 2))), "realizations"),
         (lambda: ensemble_average(a, level=2), "percentage"),
         (lambda: averages_agree(np.zeros(3), ensemble_average(a)), "one shape"),
+        (lambda: averages_agree(0.0, None), "ensemble is a NoneType"),
+        (lambda: averages_agree(0.0, ensemble_average(a[:, 0]), np.ones(3)), "error has shape"),
+        (lambda: averages_agree("a", ensemble_average(a[:, 0])), "spatial is a str"),
+        (lambda: spatial_average("field"), "field is a str"),
+        (lambda: spatial_average(a * 1j), "complex"),
+        (lambda: spatial_average(a, "w"), "weight is a str"),
+        (lambda: spatial_average(a, dim="2"), "dim='2'"),
+        (lambda: spatial_average(a, rank=True), "rank=True"),
+        (lambda: smooth_window((8, 8), 2.0, (np.nan, 1.0)), "centre="),
+        (lambda: ensemble_average([[1.0], [1.0, 2.0]]), "realizations is a list"),
     ):
         with pytest.raises(InputError, match=match):
             call()
+
+
+def test_what_an_error_does_not_decide():
+    ensemble = ensemble_average(np.arange(5.0))
+    for error in (-1.0, np.inf, np.nan):
+        assert averages_agree(100.0, ensemble, error).code == AVERAGES_UNDECIDED
+    assert averages_agree(100.0, ensemble, 1.0).code == AVERAGES_DIFFER
+
+
+def test_large_weights_do_not_overflow():
+    big = np.full((4, 4), 1e30, np.float32)
+    np.testing.assert_allclose(spatial_average(big, big), 1e30, rtol=1e-5)
+    assert spatial_average(np.full((4, 4), 2, np.float16), big > 0).dtype == np.float32

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxhomog.results import InputError
 from jaxhomog.validity import REGIME_NONE, REGIME_STRONG, REGIME_UNDECIDED, REGIME_WEAK, regime
 
 CASES = [
@@ -59,6 +60,21 @@ def test_what_is_no_ratio_is_undecided():
         for case in ((bad, 0.0, 0.1), (0.0, bad, 0.1), (0.0, 0.0, bad)):
             assert regime(*case).code == REGIME_UNDECIDED
     assert "NaN or negative" in regime(np.nan, 0.0, 0.1).advice
+
+
+def test_what_is_no_number_is_refused(unchecked):
+    for bad, words in (
+        ("a", "'a'"),
+        (None, "None"),
+        (0.1j, "0.1j"),
+        (True, "True"),
+        (np.ones(2), "broadcast"),
+    ):
+        with pytest.raises(InputError, match=words):
+            regime(bad, np.zeros(3), 0.1)
+    with pytest.raises(InputError, match="at least one"):
+        regime([], 0.0, 0.1)
+    assert regime([0.01, 0.3], 0.0, 0.05).code.tolist() == [REGIME_STRONG, REGIME_NONE]
 
 
 def test_names_and_advice():

@@ -112,6 +112,8 @@ def test_relaxation_time():
         (lambda: gradient_length(np.ones(3), (1.0,), floor=True), "floor=True"),
         (lambda: gradient_length(None, (1.0,)), "field"),
         (lambda: gradient_length("field", (1.0,)), "field"),
+        (lambda: gradient_length(np.ones(3), (1.0,), periodic="no"), "periodic='no'"),
+        (lambda: gradient_length(np.ones((3, 3)) > 0, (1.0, 1.0)), "field has dtype bool"),
         (lambda: integral_time(np.ones(7), 1.0), "at least 8"),
         (lambda: integral_time(np.ones(9), 0.0), "step=0.0"),
         (lambda: integral_time(np.ones(9), None), "step=None"),
@@ -124,3 +126,19 @@ def test_relaxation_time():
 def test_bad_input(unchecked, call, words):
     with pytest.raises(InputError, match=words):
         call()
+
+
+@pytest.mark.parametrize("unit", (1e-30, 1e30))
+def test_scales_do_not_depend_on_the_unit(unit):
+    """Squares of these would leave the range of float32."""
+    noise = np.random.default_rng(0).normal(size=400).astype(np.float32)
+    field, fall = np.cumsum(noise), np.exp(-np.arange(40, dtype=np.float32) / 7)
+    for measure in (
+        lambda s: gradient_length(field * s, (0.5,)),
+        lambda s: integral_time(noise * s, 0.5).value,
+        lambda s: relaxation_time(fall * s, 0.5).value,
+    ):
+        one, other = measure(np.float32(1)), measure(np.float32(unit))
+        assert np.all(np.isfinite(one))
+        np.testing.assert_allclose(other, one, rtol=1e-4)
+    assert np.isfinite(integral_time(noise.astype(np.float16), 0.5).value)

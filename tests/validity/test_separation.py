@@ -106,6 +106,8 @@ def test_under_transformations():
         ({"tolerance": "small"}, "tolerance='small'"),
         ({"tolerance": None}, "tolerance=None"),
         ({"deviations": -1.0}, "deviations=-1.0"),
+        ({"micro_length": Scale(np.ones(()), np.asarray(-0.1))}, "micro_length.error is negative"),
+        ({"macro_length": np.ones(0)}, "macro_length has shape"),
         ({"deviations": None}, "deviations=None"),
         ({"constants": 2.0}, "constants is a float"),
     ),

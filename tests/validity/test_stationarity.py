@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxhomog.microstructure import gaussian_field, overlapping_spheres, random_checkerboard, realizations, thresholded
+from jaxhomog.microstructure import (
+    checkerboard,
+    gaussian_field,
+    overlapping_spheres,
+    random_checkerboard,
+    realizations,
+    sphere_cell,
+    thresholded,
+)
 from jaxhomog.results import InputError
 from jaxhomog.validity import (
     DRIFT_FEW_WINDOWS,
@@ -18,6 +26,7 @@ from jaxhomog.validity import (
     stationarity,
 )
 from jaxhomog.validity._slow_modes import correlation_cut, slow_modes
+from jaxhomog.validity._stationarity import exact_periods
 
 
 def _graded(seed, change, axis=0, shape=(160, 120), length=2.5):
@@ -82,6 +91,76 @@ def test_correlation_cut_of_a_graded_material():
     exact = 4 * np.sqrt(2 * np.log(10))
     for x in (g, g + 4 * np.linspace(0, 1, 170)):
         assert abs(float(correlation_cut(jax.numpy.asarray(x[None]))) - exact) < 1.5
+
+
+@pytest.mark.parametrize(
+    "image, periods",
+    (
+        (np.tile([0, 1], (64, 32)), (1, 2)),
+        (np.tile([0.1, 0.1, 0.7], (4, 65, 20)).astype(np.float32), (1, 1, 3)),
+        (checkerboard((96, 64), 16), (12, 8)),
+        (checkerboard((64, 64), 16, phases=4), (8, 8)),
+        (np.tile(sphere_cell(13, 0.3, 2), (9, 10))[:-5, 4:], (13, 13)),
+        (np.sin(2 * np.pi * np.arange(200) / 7), (7,)),
+    ),
+    ids=("stripes", "thirds", "checkerboard", "four phases", "discs, no whole number", "sine"),
+)
+def test_periodic_media_are_stationary(image, periods):
+    """Windows that cut periods see a drift in them: whole periods do not."""
+    found = stationarity(image)
+    assert found.verdict == "stationary" and found.code == 0 and found.periods == periods, found.reason
+    assert f"every {periods[-1]} voxels along axis {image.ndim - 1}" in found.reason
+    assert np.all(np.asarray(found.slope) == 0) and found.axes == tuple(range(image.ndim))
+
+
+def test_a_few_periods_do_not_decide():
+    found = stationarity(checkerboard((64, 64), 4))
+    assert found.verdict == "cannot be decided" and "fewer than 4 times" in found.reason
+    assert stationarity(checkerboard((64, 64), 2)).verdict == "cannot be decided"
+
+
+def test_gradients_of_periodic_media_are_named():
+    """Stripes on a ramp, and layers whose thickness grows: nothing in them is random."""
+    ramp = np.tile([0, 1], (128, 64)) + np.linspace(0, 1, 128)[:, None]
+    layers = np.tile(np.arange(8), 16)[None, :] < np.linspace(1, 7, 128)[:, None]
+    for image, period in ((ramp, 2), (layers, 8)):
+        found = stationarity(image)
+        assert found.verdict == "not stationary" and found.periods == (0, period)
+        assert found.code & DRIFT_MEAN and "axis 0" in found.reason and found.slope[0, 1] == 0
+
+
+def test_what_is_the_same_along_an_axis_is_judged_on_the_others():
+    """Long fibres are discs: the verdict and the p-values of a section."""
+    discs = overlapping_spheres((90, 84), 3.0, number=120, seed=2)
+    flat = stationarity(discs)
+    found = stationarity(np.repeat(discs[:, None], 5, 1))
+    assert found.verdict == flat.verdict == "stationary" and found.window == flat.window
+    np.testing.assert_allclose(found.trend, flat.trend, rtol=1e-9)
+    np.testing.assert_allclose(found.pattern, flat.pattern, rtol=1e-9)
+    np.testing.assert_allclose(found.slope[:, ::2], flat.slope, atol=1e-12)
+    assert np.all(np.asarray(found.slope)[:, 1] == 0) and found.periods == (0, 1, 0)
+
+
+@pytest.mark.slow
+def test_random_layers_in_a_periodic_array_are_stationary():
+    """Random along one axis, of period four along the other: as often as stated (before, never)."""
+    verdicts = []
+    for seed in range(100):
+        line = thresholded(gaussian_field((400,), 2.5, seed=seed), 0.5)[:360]
+        verdicts.append(stationarity(line[:, None] ^ np.tile([0, 0, 1, 1], 4)).verdict)
+    assert verdicts.count("stationary") >= stats.binom.ppf(0.001, 100, 0.95)
+
+
+def test_exact_periods_by_brute_force():
+    rng = np.random.default_rng(0)
+    for cell in ((2, 3), (5, 1), (4, 4)):
+        image = np.tile(rng.random((2, *cell)), (1, 4, 5))
+        assert exact_periods(image) == cell
+        image[1, -1, -1] += 1e-3  # a period must hold to the last voxel, in every image
+        assert exact_periods(image) == (0, 0)
+    slow = np.broadcast_to(np.linspace(1, 1.01, 4000, dtype=np.float32)[:, None], (1, 4000, 4))
+    assert exact_periods(slow) == (0, 1), "steps near rounding that add up are a gradient"
+    assert exact_periods(np.full((1, 6, 6), np.nan)) == (0, 0)
 
 
 @pytest.mark.slow

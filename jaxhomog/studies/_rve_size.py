@@ -135,7 +135,7 @@ def rve_size(
     # The descriptors want four voxels along an axis; without them the property's own windows are enough.
     if len(present) == 2 and min(voxels.shape[voxels.ndim - apparent.dim :]) >= 4:
         indicator = voxels == present[1]
-        found = integral_range(indicator, dim=apparent.dim)
+        found = integral_range(indicator, dim=apparent.dim, periodic=False)  # the image may be a crop
     given: dict[str, Any] = {"tolerance": tolerance, "confidence": confidence, "curve": curve}
     given["image_voxels"] = float(apparent.voxels)
     known = {"exponent": exponent, "exponent_error": exponent_error}

@@ -137,8 +137,8 @@ def trust(
         (1963), J. Mech. Phys. Solids 11, 357-372; Bensoussan, Lions & Papanicolaou (1978). For each item see the
         function of its name in `microstructure`, `validity` and `studies`.
 
-    The statistics take the image as periodic where they correlate it (wrapped pairs are a small part of a large image).
-    One image of an ensemble cannot show whether others have another mean: its ergodicity is never decided.
+    The statistics look inside the image alone, which may be a crop (a CT image): none takes opposite faces as
+    neighbours. One image of an ensemble cannot show whether others have another mean: its ergodicity is never decided.
     """
     say = progress or (lambda text: None)
     if any(isinstance(x, Tracer) for x in jax.tree.leaves((image, law))):
@@ -198,11 +198,11 @@ def _judged_sample(
     say("volume fraction, stationarity, ergodicity")
     images = indicator if count > 1 else indicator[0]
     items = [
-        fraction_item(fraction_interval(images, dim=d, level=confidence), accuracy),
+        fraction_item(fraction_interval(images, dim=d, level=confidence, periodic=False), accuracy),
         stationarity_item(stationarity(images, dim=d, level=confidence), indicator),
     ]
     say("correlations")
-    found, length = integral_range(indicator, dim=d), measured_length(indicator, dim=d)
+    found, length = (measure(indicator, dim=d, periodic=False) for measure in (integral_range, measured_length))
     items.append(correlation_item(found, length, space, _curve(indicator, d)))
     items.append(ergodicity_item(ergodicity(images, dim=d), d))
     code, cell = SUCCESS, None
@@ -272,7 +272,7 @@ def _solved(
 def _curve(indicator, d: int) -> tuple[np.ndarray, np.ndarray]:
     """Radial mean of the covariance over its value at zero, for the figure."""
     x = jnp.asarray(indicator, float)
-    c = jnp.mean(two_point_correlation(x - jnp.mean(x), dim=d), axis=0)
+    c = jnp.mean(two_point_correlation(x - jnp.mean(x), dim=d, periodic=False), axis=0)
     r, mean = radial_average(c)
     keep = slice(0, min(len(r), 200))
     return np.asarray(r)[keep], np.asarray(mean / jnp.where(mean[0] > 0, mean[0], 1))[keep]

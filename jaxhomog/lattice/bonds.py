@@ -10,7 +10,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Int
 
 from ..results import InputError
-from .crystals import Crystal
+from .crystals import Crystal, need_crystal
 
 _SAME = 1e-6  # relative difference below which two distances are one shell
 _MOST = 200_000
@@ -23,6 +23,10 @@ class Bonds(eqx.Module):
         first: (b,) atom in the cell.
         second: (b,) atom in its own cell.
         shift: (b, d) integer coordinates of that cell.
+
+    Raises:
+        InputError: shapes that do not fit; of numbers (not of JAX arrays, whose values may be traced): no whole ones,
+            an atom bonded to itself, a pair that is listed twice (i, j, n and j, i, -n are the same).
     """
 
     first: Int[Array, " b"]
@@ -30,10 +34,44 @@ class Bonds(eqx.Module):
     shift: Int[Array, "b d"]
 
     def __init__(self, first, second, shift):
+        given = (first, second, shift)
+        if not any(isinstance(x, jax.Array) for x in given):
+            given = _whole(*given)
         with jax.ensure_compile_time_eval():
             self.first, self.second, self.shift = (
-                x if isinstance(x, jax.Array) else jnp.asarray(np.asarray(x, np.int32)) for x in (first, second, shift)
+                x if isinstance(x, jax.Array) else jnp.asarray(np.asarray(x, np.int32)) for x in given
             )
+        count = self.first.shape
+        if len(count) != 1 or self.second.shape != count or self.shift.ndim != 2 or self.shift.shape[:1] != count:
+            raise InputError(
+                f"first, second and shift have shapes {count}, {self.second.shape}, {self.shift.shape}: give (b,), (b,)"
+                " and (b, d)"
+            )
+
+
+def _whole(first, second, shift) -> list[np.ndarray]:
+    """Numbers of a table as whole ones, every pair once."""
+    out = []
+    for name, value in (("first", first), ("second", second), ("shift", shift)):
+        try:
+            numbers = np.asarray(value)
+            good = numbers.dtype.kind in "iuf" and bool(np.all(numbers == np.rint(numbers)))
+        except (TypeError, ValueError):
+            good = False
+        if not good:
+            raise InputError(f"{name} of a table of bonds is {value!r}: give whole numbers")
+        out.append(np.asarray(numbers, np.int64))
+    first, second, shift = out
+    if first.ndim == second.ndim == 1 and shift.ndim == 2 and len(first) == len(second) == len(shift):
+        if np.any((first == second) & ~np.any(shift != 0, axis=1)):
+            raise InputError("a table of bonds ties an atom to itself: give first, second, or a shift that differs")
+        pairs = np.concatenate([first[:, None], second[:, None], shift], axis=1)
+        back = np.concatenate([second[:, None], first[:, None], -shift], axis=1)
+        leading = np.argmax(pairs != back, axis=1)[:, None]
+        swap = np.take_along_axis(pairs, leading, 1) > np.take_along_axis(back, leading, 1)
+        if len(np.unique(np.where(swap, back, pairs), axis=0)) < len(pairs):
+            raise InputError("a table of bonds lists a pair twice: (i, j, n) and (j, i, -n) are the same, give one")
+    return out
 
 
 def neighbours(crystal: Crystal, shells: int | None = None, cutoff: float | None = None) -> tuple[Bonds, ...]:
@@ -49,11 +87,12 @@ def neighbours(crystal: Crystal, shells: int | None = None, cutoff: float | None
         One `Bonds` per shell.
 
     Raises:
-        InputError: neither or both are given, nothing lies within the cutoff, a traced crystal.
+        InputError: no crystal, neither or both are given, nothing lies within the cutoff, a traced crystal.
     """
+    need_crystal(crystal, "neighbours")
     if (shells is None) == (cutoff is None):
         raise InputError("give either shells (a number of neighbour shells) or cutoff (a distance)")
-    if shells is not None and (isinstance(shells, bool) or not isinstance(shells, int) or shells < 1):
+    if shells is not None and (isinstance(shells, bool) or not isinstance(shells, int | np.integer) or shells < 1):
         raise InputError(f"shells is {shells!r}: give a whole number >= 1")
     if cutoff is not None:
         try:
@@ -64,11 +103,8 @@ def neighbours(crystal: Crystal, shells: int | None = None, cutoff: float | None
             raise InputError(f"cutoff is {cutoff:g}: give a finite distance > 0")
     if isinstance(crystal.vectors, Tracer) or isinstance(crystal.positions, Tracer):
         raise InputError("a neighbour table needs a concrete crystal: make the lattice outside jit, vmap and grad")
+    crystal.check()
     vectors, positions = np.asarray(crystal.vectors, float), np.asarray(crystal.positions, float)
-    if not np.isfinite(vectors).all() or abs(np.linalg.det(vectors)) <= 1e-12 * np.max(np.abs(vectors)) ** len(vectors):
-        raise InputError("the lattice vectors are not finite or not independent: give d independent rows")
-    if not np.isfinite(positions).all():
-        raise InputError("the positions are not finite: give fractions of the cell")
     radius = cutoff if cutoff is not None else 1.5 * abs(np.linalg.det(vectors)) ** (1 / len(vectors))
     while True:
         table = _within(vectors, positions, radius)

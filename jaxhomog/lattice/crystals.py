@@ -12,7 +12,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from ..results import InputError
+from ..results import InputError, real_array
 from .potentials import number
 
 # c / a of hard spheres.
@@ -48,6 +48,22 @@ class Crystal(eqx.Module):
             raise InputError(f"masses have shape {masses.shape}: give one number or one for each of {self.atoms} atoms")
         self.masses = jnp.broadcast_to(masses, (self.atoms,))
 
+    def check(self, where: str = "") -> None:
+        """Raise `InputError` for concrete vectors, positions or masses that are no crystal."""
+        if not isinstance(self.vectors, Tracer):
+            vectors = np.asarray(self.vectors, float)
+            top = np.max(np.abs(vectors))
+            if not np.isfinite(vectors).all() or abs(np.linalg.det(vectors)) <= 1e-12 * top ** len(vectors):
+                raise InputError(
+                    f"the lattice vectors{where} are not finite or not independent: give d independent rows"
+                )
+        if not isinstance(self.positions, Tracer) and not np.isfinite(np.asarray(self.positions)).all():
+            raise InputError(f"the positions{where} are not finite: give fractions of the cell")
+        if not isinstance(self.masses, Tracer):
+            masses = np.asarray(self.masses)
+            if not (np.isfinite(masses).all() and np.all(masses > 0)):
+                raise InputError(f"masses{where} are {masses.tolist()}: give finite numbers > 0")
+
     @property
     def dim(self) -> int:
         """Number of dimensions."""
@@ -64,8 +80,24 @@ class Crystal(eqx.Module):
         return jnp.abs(dual(self.vectors)[1])
 
     def deformed(self, F: Float[Array, "d d"]) -> Crystal:
-        """The crystal whose lattice vectors are F v: a rotation, a stretch, another spacing."""
+        """The crystal whose lattice vectors are F v: a rotation, a stretch, another spacing.
+
+        Args:
+            F: (d, d) deformation gradient (no unit).
+
+        Raises:
+            InputError: F of another shape, or no numbers.
+        """
+        F = real_array(F, "F")
+        if F.shape != (self.dim, self.dim):
+            raise InputError(f"F has shape {F.shape}: give a real ({self.dim}, {self.dim})")
         return eqx.tree_at(lambda c: c.vectors, self, jnp.sum(self.vectors[:, None, :] * F[None], axis=-1))
+
+
+def need_crystal(crystal, verb: str) -> None:
+    """Raise `InputError` for anything else."""
+    if not isinstance(crystal, Crystal):
+        raise InputError(f"{verb} needs a Crystal and was given {type(crystal).__name__}: give one, such as fcc(1.5)")
 
 
 def dual(rows: Float[Array, "d d"]) -> tuple[Float[Array, "d d"], Float[Array, ""]]:
@@ -84,6 +116,8 @@ def dual(rows: Float[Array, "d d"]) -> tuple[Float[Array, "d d"], Float[Array, "
 def _floats(value, name: str):
     """A floating array; concrete numbers are made outside of any trace."""
     if isinstance(value, jax.Array):
+        if jnp.issubdtype(value.dtype, jnp.integer):
+            return value.astype(jnp.result_type(float))
         if not jnp.issubdtype(value.dtype, jnp.floating):
             raise InputError(f"{name} have dtype {value.dtype}: give real numbers")
         return value

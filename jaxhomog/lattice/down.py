@@ -13,8 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..results import InputError
-from .crystals import Crystal, dual
+from ..results import InputError, real_array
+from .crystals import Crystal, dual, need_crystal
+from .functions import as_module
 
 
 def deformation(message: Float[Array, " n"], dim: int, lattice_dim: int) -> Float[Array, "d d"]:
@@ -44,7 +45,10 @@ class UniaxialStretch(AbstractDeformationPath):
 
     def __init__(self, direction=None):
         if direction is not None:
-            n = np.asarray(direction, float)
+            try:
+                n = np.asarray(direction, float)
+            except (TypeError, ValueError):
+                raise InputError(f"direction is {direction!r}: give a vector that is not zero") from None
             if n.ndim != 1 or not np.isfinite(n).all() or not np.any(n):
                 raise InputError(f"direction is {direction!r}: give a vector that is not zero")
             direction = tuple(float(x) for x in n / np.linalg.norm(n))
@@ -72,20 +76,13 @@ class Along(AbstractDeformationPath):
     def __init__(self, function: Callable):
         if not callable(function):
             raise InputError(f"a path is {type(function).__name__}: give a function t -> F")
-        self.function = function if isinstance(function, eqx.Module) else _Static(function)
+        self.function = as_module(function)
 
     def __call__(self, t, dim):
-        F = jnp.asarray(self.function(t))
+        F = real_array(self.function(t), "the path")
         if F.shape != (dim, dim):
             raise InputError(f"the path gives F of shape {F.shape}: give ({dim}, {dim})")
         return F
-
-
-class _Static(eqx.Module):
-    function: Callable = eqx.field(static=True)
-
-    def __call__(self, t):
-        return self.function(t)
 
 
 def as_path(path) -> AbstractDeformationPath:
@@ -124,7 +121,11 @@ def brillouin_zone(crystal: Crystal, n: int) -> Float[Array, "q d"]:
 
     Returns:
         (about n^d / 2, d), Cartesian, 1/length of the undeformed crystal: the phase from cell to cell is q . X.
+
+    Raises:
+        InputError: no crystal, no whole number.
     """
+    need_crystal(crystal, "brillouin_zone")
     with jax.ensure_compile_time_eval():
         fractions = jnp.asarray(zone_fractions(crystal.dim, n), crystal.vectors.dtype)
     return jnp.sum(fractions[:, :, None] * reciprocal(crystal)[None], axis=1)

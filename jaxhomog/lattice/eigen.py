@@ -6,6 +6,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ..tensors import inverse_spd
+
+_HIGHEST = jax.lax.Precision.HIGHEST
+
 
 def entries(a: Float[Array, "*b n n"]) -> list[list[Array]]:
     """The entries of symmetric matrices as arrays."""
@@ -120,6 +124,39 @@ def lowest_vector(a: Float[Array, "*b n n"]) -> Float[Array, "*b n"]:
     axis = jax.nn.one_hot(jnp.argmin(jnp.abs(longest), axis=-1), 3, dtype=a.dtype)
     single = _normed(jnp.cross(longest, axis), tiny * size, unit)
     return _normed(crossed, tiny * size**2, single)
+
+
+def lowest(a: Float[Array, "n n"], paired: bool = False) -> Float[Array, ""]:
+    """The smallest eigenvalue of a symmetric matrix, with its derivatives up to the third where it is simple.
+
+        v = v0 - (A0 - l0 + s v0 v0^T)^-1 (A - v0.A v0) v0,    l = v.A v / v.v
+
+    v0, l0 and A0 carry no derivative. The vector is right to first order in A - A0, so that the quotient is right to
+    third. Where the eigenvalue is not simple v = v0: a first derivative, of one basis.
+
+    Args:
+        a: the matrix.
+        paired: of the real form [[Re, -Im], [Im, Re]] of a Hermitian matrix: every eigenvalue comes twice, i v with v.
+
+    Source:
+        Saad (2011), Numerical Methods for Large Eigenvalue Problems, section 4.1 (one step of Newton's iteration).
+    """
+    if a.shape[-1] == 1:
+        return a[0, 0]
+    fixed = jax.lax.stop_gradient(a)
+    v = lowest_vector(fixed)
+    low = v @ fixed @ v
+    size = jnp.max(jnp.abs(jnp.diagonal(fixed)))
+    own = jnp.outer(v, v)
+    if paired:
+        half = v.shape[0] // 2
+        partner = jnp.concatenate([-v[half:], v[:half]])
+        own = own + jnp.outer(partner, partner)
+    shifted = fixed - low * jnp.eye(v.shape[0], dtype=a.dtype) + size * own
+    image = jnp.matmul(a, v, precision=_HIGHEST)
+    rest = image - jnp.dot(v, image, precision=_HIGHEST) * v
+    v = v - jnp.matmul(inverse_spd(shifted), rest, precision=_HIGHEST)
+    return jnp.dot(v, jnp.matmul(a, v, precision=_HIGHEST), precision=_HIGHEST) / jnp.dot(v, v, precision=_HIGHEST)
 
 
 def _longest(rows):

@@ -21,7 +21,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from ..results import InputError
+from ..results import InputError, real_array
 from .bonds import Bonds, neighbours
 from .crystals import Crystal, chain
 from .potentials import AbstractPotential, Smooth, as_potential
@@ -42,6 +42,9 @@ class AbstractInteraction(eqx.Module):
     def check(self, where: str = "") -> None:
         """Raise `InputError` for inadmissible concrete parameters."""
 
+    def fits(self, crystal: Crystal) -> None:
+        """Raise `InputError` where the interaction was made for another crystal."""
+
 
 class Pairs(AbstractInteraction):
     """One potential on a table of pairs.
@@ -49,12 +52,17 @@ class Pairs(AbstractInteraction):
     Args:
         potential: `AbstractPotential`, or a function r -> energy.
         bonds: the pairs.
+
+    Raises:
+        InputError: no potential, no table.
     """
 
     potential: AbstractPotential
     bonds: Bonds
 
     def __init__(self, potential, bonds: Bonds):
+        if not isinstance(bonds, Bonds):
+            raise InputError(f"bonds are {type(bonds).__name__}: give Bonds, such as neighbours(crystal, 1)[0]")
         self.potential, self.bonds = as_potential(potential), bonds
 
     def reference(self, vectors, places) -> Float[Array, "b d"]:
@@ -115,6 +123,15 @@ class Lattice(eqx.Module):
                     f"a table of bonds has shifts {part.bonds.shift.shape} and the crystal {crystal.dim} dimensions:"
                     " make it with neighbours(crystal, ...)"
                 )
+            if isinstance(part, Pairs) and not isinstance(part.bonds.first, Tracer):
+                # JAX would take the last atom for one that does not exist.
+                named = np.concatenate([np.asarray(part.bonds.first), np.asarray(part.bonds.second)])
+                if named.size and not (named.min() >= 0 and named.max() < crystal.atoms):
+                    raise InputError(
+                        f"a table of bonds names atoms {named.min()} to {named.max()} and the cell has {crystal.atoms}:"
+                        " make it with neighbours(crystal, ...)"
+                    )
+            part.fits(crystal)
 
     @classmethod
     def pairs(cls, crystal: Crystal, potential, shells: int | None = None, cutoff: float | None = None) -> Lattice:
@@ -176,6 +193,7 @@ class Lattice(eqx.Module):
 
     def check(self, where: str = "") -> None:
         """Raise `InputError` for inadmissible concrete parameters."""
+        self.crystal.check(where)
         for part in self.interactions:
             part.check(where)
 
@@ -204,3 +222,11 @@ def need_lattice(lattice, verb: str) -> None:
     if not isinstance(lattice, Lattice):
         raise InputError(f"{verb} needs a Lattice and was given {type(lattice).__name__}: give Lattice.pairs(...)")
     lattice.check()
+
+
+def need_deformation(F, lattice: Lattice) -> Float[Array, "d d"]:
+    """F as a floating array of the lattice's shape."""
+    F = real_array(F, "F")
+    if F.shape != (lattice.dim,) * 2:
+        raise InputError(f"F has shape {F.shape}: give a real ({lattice.dim}, {lattice.dim})")
+    return F.astype(jnp.result_type(F.dtype, lattice.crystal.vectors.dtype))

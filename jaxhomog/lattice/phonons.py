@@ -14,11 +14,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..results import InputError
+from ..results import SUCCESS, InputError, real_array
+from ..solvers import guarded
 from .eigen import closed_form, eigenvalues
-from .model import Lattice, Pairs, need_lattice
+from .model import Lattice, Pairs, need_deformation, need_lattice
 from .solve import relax
-from .up import cauchy_born, energy_and_stress, need_deformation
+from .up import cauchy_born
 
 _HIGHEST = jax.lax.Precision.HIGHEST
 
@@ -30,11 +31,11 @@ def need_pairs(lattice, verb: str) -> None:
         raise InputError(f"{verb} needs tables of pairs: give Lattice.pairs(crystal, potential, shells=...)")
 
 
-def need_waves(lattice: Lattice, q) -> Float[Array, "*b d"]:
-    """Wave vectors as floats (..., d)."""
-    q = jnp.asarray(q)
-    if q.ndim < 1 or q.shape[-1] != lattice.dim or not (jnp.issubdtype(q.dtype, jnp.floating) or q.dtype.kind == "i"):
-        raise InputError(f"q has shape {q.shape} and dtype {q.dtype}: give real wave vectors (..., {lattice.dim})")
+def need_waves(lattice: Lattice, q, name: str = "q") -> Float[Array, "*b d"]:
+    """Wave vectors (or directions) as floats (..., d)."""
+    q = real_array(q, name)
+    if q.ndim < 1 or q.shape[-1] != lattice.dim:
+        raise InputError(f"{name} has shape {q.shape}: give real vectors (..., {lattice.dim})")
     return q.astype(jnp.result_type(q.dtype, lattice.crystal.vectors.dtype))
 
 
@@ -74,7 +75,7 @@ def _cells(lattice, shift):
     return jnp.sum(shift.astype(vectors.dtype)[:, :, None] * vectors[None], axis=1)
 
 
-def _assembled(lattice: Lattice, products, stiffness) -> Float[Array, "q n n"]:
+def assembled(lattice: Lattice, products, stiffness) -> Float[Array, "q n n"]:
     """Dynamical matrices; of several atoms in their real form [[Re, -Im], [Im, Re]], every eigenvalue twice."""
     m, d = lattice.crystal.atoms, lattice.dim
     weight = 1 / jnp.sqrt(lattice.crystal.masses)
@@ -118,7 +119,8 @@ def dynamical_matrix(lattice: Lattice, F: Float[Array, "d d"], q: Float[Array, "
 def relaxed_matrices(lattice: Lattice, F: Float[Array, "d d"], q: Float[Array, "q d"]) -> Float[Array, "q n n"]:
     """Dynamical matrices with relaxed inner shifts."""
     found = relax(lattice, F)
-    return _assembled(lattice, phase_products(lattice, q), bond_stiffness(lattice, F, found.shifts))
+    stiffness = guarded(found.code == SUCCESS, bond_stiffness(lattice, F, found.shifts))
+    return assembled(lattice, phase_products(lattice, q), stiffness)
 
 
 def frequencies(lattice: Lattice, F: Float[Array, "d d"], q: Float[Array, "*b d"]) -> Float[Array, "*b n"]:
@@ -149,14 +151,14 @@ def phonon_scan(lattice: Lattice, F: Float[Array, "t d d"], q: Float[Array, "*b 
         q: (..., d) wave vectors of the undeformed crystal, such as `brillouin_zone(crystal, 20)`.
 
     Returns:
-        (t, ..., m d), ascending; NaN at deformations without inner equilibrium. Differentiable with respect to F, q and
-        the potentials.
+        (t, ..., m d), ascending; NaN at deformations without inner equilibrium or with det F <= 0. Differentiable with
+        respect to F, q and the potentials.
 
     Raises:
         InputError: no table of pairs, shapes that do not fit.
     """
     need_pairs(lattice, "phonon_scan")
-    F = jnp.asarray(F)
+    F = real_array(F, "F")
     if F.ndim != 3 or F.shape[1:] != (lattice.dim,) * 2:
         raise InputError(f"F has shape {F.shape}: give (t, {lattice.dim}, {lattice.dim})")
     q = need_waves(lattice, q)
@@ -167,12 +169,13 @@ def phonon_scan(lattice: Lattice, F: Float[Array, "t d d"], q: Float[Array, "*b 
 @eqx.filter_jit
 def _scan(lattice, F, q):
     products = phase_products(lattice, q)
-    shifts = jax.vmap(lambda f: relax(lattice, f).shifts)(F)
-    stiffness = jax.vmap(lambda f, s: bond_stiffness(lattice, f, s))(F, shifts)
+    found = jax.vmap(lambda f: relax(lattice, f))(F)
+    stiffness = jax.vmap(lambda f, s: bond_stiffness(lattice, f, s))(F, found.shifts)
+    stiffness = jax.vmap(guarded)(found.code == SUCCESS, stiffness)
     if lattice.crystal.atoms == 1:
         return _bravais(products[0][..., 0, 0], stiffness, lattice.crystal.masses[0])
     # One deformation at a time: matrices of several atoms are large.
-    return jax.lax.map(lambda k: eigenvalues(_assembled(lattice, products, k))[..., ::2], stiffness)
+    return jax.lax.map(lambda k: eigenvalues(assembled(lattice, products, k))[..., ::2], stiffness)
 
 
 def _bravais(waves: Float[Array, "q b"], stiffness: Float[Array, "t b d d"], mass) -> Float[Array, "t q d"]:
@@ -208,16 +211,12 @@ def acoustic_tensor(lattice: Lattice, F: Float[Array, "d d"], n: Float[Array, "*
         n: (..., d) unit directions in the undeformed crystal.
 
     Returns:
-        (..., d, d), unit of stress. Positive definite for all n: strongly elliptic.
+        (..., d, d), unit of stress. Positive definite for all n: strongly elliptic. NaN where no inner equilibrium was
+        found or det F <= 0.
 
     Raises:
         InputError: no lattice, shapes that do not fit.
     """
     tangent = cauchy_born(lattice, F).tangent
-    n = need_waves(lattice, n)
+    n = need_waves(lattice, n, "n")
     return jnp.einsum("...J,iJkL,...L->...ik", n, tangent, n, precision=_HIGHEST)
-
-
-def relaxed_tangent(lattice: Lattice, F: Float[Array, "d d"]) -> Float[Array, "d d d d"]:
-    """dP/dF with relaxed inner shifts."""
-    return jax.jacfwd(lambda f: energy_and_stress(lattice, f)[1])(F)

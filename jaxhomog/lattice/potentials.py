@@ -14,6 +14,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from ..results import InputError
+from .functions import as_module
 
 
 def number(value, name: str):
@@ -24,6 +25,8 @@ def number(value, name: str):
             raise InputError(f"{name} is {value!r}: give one real number")
         with jax.ensure_compile_time_eval():
             value = jnp.asarray(value, jnp.result_type(float, kind) if np.issubdtype(kind, np.floating) else float)
+    elif jnp.issubdtype(value.dtype, jnp.integer):
+        value = value.astype(jnp.result_type(float))
     if value.ndim or not jnp.issubdtype(value.dtype, jnp.floating):
         raise InputError(f"{name} has shape {value.shape}, dtype {value.dtype}: give one real number, vmap over many")
     return value
@@ -136,31 +139,35 @@ class Pair(AbstractPotential):
     """Any function r -> energy as a potential.
 
     Args:
-        function: of arrays of distances, elementwise; a plain function, which must not close over traced arrays, or an
-            `eqx.Module` whose arrays are the parameters.
+        function: of arrays of distances, elementwise, in `jax.numpy`; a plain function, which must not close over
+            traced arrays, or an `eqx.Module` whose arrays are the parameters (a neural network, say).
 
     Raises:
-        InputError: no function.
+        InputError: no function; when it is called: one that is not elementwise or not in `jax.numpy`.
     """
 
     function: Any
 
     def __init__(self, function: Callable):
-        if not callable(function):
-            raise InputError(f"a potential is {type(function).__name__}: give a function r -> energy")
-        self.function = function if isinstance(function, eqx.Module) else _Static(function)
+        if not callable(function) or isinstance(function, type):
+            kind = f"the class {function.__name__}" if isinstance(function, type) else type(function).__name__
+            raise InputError(f"a potential is {kind}: give a function r -> energy, or an object such as LennardJones()")
+        self.function = as_module(function)
 
     def __call__(self, r):
-        return self.function(r)
+        try:
+            energy = self.function(r)
+        except jax.errors.TracerArrayConversionError:
+            raise InputError("the potential converts distances to numpy: write it in jax.numpy") from None
+        if getattr(energy, "shape", None) != r.shape:
+            kind = getattr(energy, "shape", type(energy).__name__)
+            raise InputError(f"the potential gives {kind} for distances of shape {r.shape}: make it elementwise")
+        return energy
 
-
-class _Static(eqx.Module):
-    """A plain function, part of the program."""
-
-    function: Callable = eqx.field(static=True)
-
-    def __call__(self, r):
-        return self.function(r)
+    def check(self, where: str = "") -> None:
+        inner = eqx.combine(self.function.arrays, self.function.rest) if hasattr(self.function, "rest") else None
+        if isinstance(inner, AbstractPotential):
+            inner.check(where)
 
 
 class Smooth(AbstractPotential):
@@ -204,4 +211,5 @@ class Smooth(AbstractPotential):
 
 def as_potential(value) -> AbstractPotential:
     """A potential, or a function r -> energy as one."""
-    return value if isinstance(value, AbstractPotential) else Pair(value)
+    whole = isinstance(value, AbstractPotential) and all(eqx.is_array_like(x) for x in jax.tree.leaves(value))
+    return value if whole else Pair(value)

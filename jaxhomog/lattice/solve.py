@@ -11,11 +11,11 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from ..results import LOCAL_SOLVE, SUCCESS, InputError, Result, Solution, throw_if_failed
+from ..results import LOCAL_SOLVE, SUCCESS, InputError, Result, Solution, real_array, throw_if_failed
 from ..solvers import guarded
 from ..tensors import inverse_spd
 from .crystals import dual
-from .model import Lattice, need_lattice
+from .model import Lattice, need_deformation, need_lattice
 
 _CAP: Final = 200
 _HIGHEST = lax.Precision.HIGHEST
@@ -41,6 +41,14 @@ def minimum(function: Callable, args: Any, start: Float[Array, " n"], length) ->
     Source:
         Nocedal & Wright (2006), Numerical Optimization, section 3.4 (added multiple of the identity).
     """
+    x, settled = descended(function, args, start, length)
+    x = polished(function, args, x)
+    return x, settled & jnp.all(jnp.isfinite(x))
+
+
+def descended(function: Callable, args: Any, start: Float[Array, " n"], length) -> tuple[Float[Array, " n"], Array]:
+    """`minimum` without derivative: the last point of the descent, and whether it settled where the Hessian is
+    positive definite. Where it did not, the point is still no higher than the start."""
     fixed = lax.stop_gradient(args)
     start = lax.stop_gradient(start)
     eps = float(jnp.finfo(start.dtype).eps)
@@ -49,7 +57,7 @@ def minimum(function: Callable, args: Any, start: Float[Array, " n"], length) ->
 
     def step(carry):
         x, shift, _, count = carry
-        energy, gradient, hessian = _expansion(function, x, fixed)
+        energy, gradient, hessian = expansion(function, x, fixed)
         top = jnp.max(jnp.abs(jnp.diagonal(hessian)))
         inverse = inverse_spd(hessian + shift * jnp.where(top > 0, top, 1) * eye)
         definite = jnp.all(jnp.diagonal(inverse) > 0)
@@ -64,20 +72,19 @@ def minimum(function: Callable, args: Any, start: Float[Array, " n"], length) ->
 
     first = (start, jnp.zeros((), start.dtype), jnp.zeros((), bool), 0)
     x, _, settled, _ = lax.while_loop(lambda c: ~c[2] & (c[3] < _CAP), step, first)
-    x = polished(function, args, x)
-    return x, settled & jnp.all(jnp.isfinite(x))
+    return x, settled
 
 
 def polished(function: Callable, args: Any, x: Float[Array, " n"]) -> Float[Array, " n"]:
     """Two Newton steps from a minimum x, taken without derivative, that carry the derivative with respect to args."""
     x = lax.stop_gradient(x)
     for _ in range(2):
-        _, gradient, hessian = _expansion(function, x, args)
+        _, gradient, hessian = expansion(function, x, args)
         x = x - _times(inverse_spd(hessian), gradient)
     return x
 
 
-def _expansion(function, x, args):
+def expansion(function, x, args):
     """Value, gradient and Hessian from one pass of forward over reverse mode (compiled once)."""
     slope = jax.value_and_grad(lambda y: function(y, args))
     column = jax.vmap(lambda v: jax.jvp(slope, (x,), (v,)), out_axes=(None, 0))
@@ -114,12 +121,35 @@ def relax(lattice: Lattice, F: Float[Array, "d d"], start: Float[Array, "n d"] |
         start: shifts where the search begins; it chooses the minimum where there are several.
 
     Returns:
-        `Relaxed`, NaN where it failed; differentiable with respect to F and every number of the lattice.
+        `Relaxed`, NaN where it failed or det F > 0 does not hold; differentiable with respect to F and every number of
+        the lattice.
+
+    Raises:
+        InputError: no lattice, an F or a start of another shape.
 
     Caveats:
         A local minimum: with one atom in the cell there is nothing to relax, with several the answer depends on
         `start` beyond a bifurcation. From a saddle (a symmetric start beyond a bifurcation) it fails.
     """
+    need_lattice(lattice, "relax")
+    F = need_deformation(F, lattice)
+    if start is not None:
+        start = real_array(start, "start")
+        if start.shape != lattice.inner:
+            raise InputError(f"start has shape {start.shape}: give {lattice.inner}, all atoms but the first")
+    found = inner_equilibrium(lattice, F, start)
+    ok = (found.code == SUCCESS) & admissible(F) & jnp.isfinite(found.energy)
+    code = jnp.where(ok, SUCCESS, LOCAL_SOLVE).astype(jnp.int32)
+    return Relaxed(guarded(ok, found.shifts), guarded(ok, found.energy), code)
+
+
+def admissible(F: Float[Array, "d d"]) -> Array:
+    """det F > 0: not turned inside out, not flat."""
+    return dual(F)[1] > 0
+
+
+def inner_equilibrium(lattice: Lattice, F: Float[Array, "d d"], start: Float[Array, "n d"] | None = None) -> Relaxed:
+    """`relax` of any F, also one that is turned inside out."""
     dtype = jnp.result_type(F, lattice.crystal.vectors)
     shape = lattice.inner
     shifts = jnp.zeros(shape, dtype) if start is None else start.astype(dtype)
@@ -130,6 +160,40 @@ def relax(lattice: Lattice, F: Float[Array, "d d"], start: Float[Array, "n d"] |
     shifts = guarded(ok, x.reshape(shape))
     code = jnp.where(ok, SUCCESS, LOCAL_SOLVE).astype(jnp.int32)
     return Relaxed(shifts, lattice.density(F, shifts), code)
+
+
+def equilibrium_shifts(lattice: Lattice, F: Float[Array, "d d"]) -> Float[Array, "n d"]:
+    """Inner shifts in equilibrium, stable or, where the affine places lead to no minimum, not.
+
+    On a symmetric branch the shifts stay where symmetry holds them although an optical mode at q = 0 has gone soft;
+    Newton's step with the inverse on all modes that are not soft goes there. NaN where it does not.
+    """
+    dtype = jnp.result_type(F, lattice.crystal.vectors)
+    start = jnp.zeros(lattice.inner, dtype)
+    if lattice.inner[0] == 0:
+        return start
+    length = lattice.crystal.volume ** (1 / lattice.dim)
+    args = (lattice, F)
+    x, settled = descended(energy_of_shifts, args, start.ravel(), length)
+
+    def inverse(hessian):
+        values, vectors = jnp.linalg.eigh(hessian)
+        size = jnp.max(jnp.abs(values))
+        firm = jnp.abs(values) > float(jnp.finfo(dtype).eps) ** 0.5 * size
+        return _times(vectors * jnp.where(firm, 1 / jnp.where(firm, values, 1), 0), vectors.T)
+
+    def step(_, x):
+        _, gradient, hessian = expansion(energy_of_shifts, x, lax.stop_gradient(args))
+        return x - _times(inverse(hessian), gradient)
+
+    x = lax.stop_gradient(lax.fori_loop(0, 6, step, jnp.where(settled, x, start.ravel())))
+    _, gradient, hessian = expansion(energy_of_shifts, x, lax.stop_gradient(args))
+    size = jnp.max(jnp.abs(hessian)) * lax.stop_gradient(length)
+    ok = jnp.max(jnp.abs(gradient)) <= float(jnp.finfo(dtype).eps) ** 0.6 * size
+    back = inverse(hessian)
+    for _ in range(2):
+        x = x - _times(back, jax.grad(energy_of_shifts)(x, args))
+    return guarded(ok, x.reshape(lattice.inner))
 
 
 def energy_of_shifts(x, args):
@@ -191,6 +255,7 @@ def _ground(lattice: Lattice, free: str) -> tuple[Ground, Array]:
         return lattice.cell_energy(_stretch(y[:number], d), length * y[number:].reshape(inner))
 
     y, ok = minimum(energy, lattice, start, 1.0)
+    ok = ok & admissible(_stretch(y[:number], d))
     y = guarded(ok, y)
     F, shifts = _stretch(y[:number], d), length * y[number:].reshape(inner)
     crystal = lattice.crystal

@@ -20,26 +20,27 @@ from jax import lax
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
-from ..results import LOCAL_SOLVE, NO_EQUILIBRIUM, SUCCESS, InputError, Result, Solution, throw_if_failed
+from ..results import LOCAL_SOLVE, NO_EQUILIBRIUM, SUCCESS, InputError, Result, Solution, real_array, throw_if_failed
 from ..solvers import guarded
 from .bonds import Bonds
-from .crystals import Crystal, dual
+from .crystals import Crystal, dual, need_crystal
 from .down import as_path
 from .eigen import lowest_vector
-from .model import Lattice, Pairs
+from .model import Lattice, Pairs, need_deformation
 from .phonons import need_pairs, need_waves, relaxed_matrices, tables
 from .solve import energy_of_shifts, minimum, polished, relax
-from .up import need_deformation
 
 _BISECTIONS = 40
 
 
 def need_repeats(repeats, dim: int) -> tuple[int, ...]:
     """A tuple of whole numbers, one per axis; one number is a chain's."""
-    given = tuple(repeats) if isinstance(repeats, tuple | list) else (repeats,)
-    if len(given) != dim or not all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in given):
+    given = tuple(np.atleast_1d(repeats)) if isinstance(repeats, tuple | list | np.ndarray) else (repeats,)
+    if len(given) != dim or not all(
+        isinstance(n, int | np.integer) and not isinstance(n, bool) and n >= 1 for n in given
+    ):
         raise InputError(f"repeats is {repeats!r}: give {dim} whole numbers >= 1, cells along each lattice vector")
-    return given
+    return tuple(int(n) for n in given)
 
 
 def supercell(lattice: Lattice, repeats) -> Lattice:
@@ -87,11 +88,14 @@ def commensurate(crystal: Crystal, q: Float[Array, " d"], largest: int = 12) -> 
         largest: most repeats along an axis.
 
     Raises:
-        InputError: no such cell, or a traced wave vector.
+        InputError: no crystal, no such cell (a wave that is incommensurate has none), or a traced wave vector.
     """
+    need_crystal(crystal, "commensurate")
+    if isinstance(largest, bool) or not isinstance(largest, int | np.integer) or largest < 1:
+        raise InputError(f"largest is {largest!r}: give a whole number >= 1")
     if isinstance(q, Tracer) or isinstance(crystal.vectors, Tracer):
         raise InputError("the cell of a traced wave vector is unknown: ask outside jit, vmap and grad")
-    wave = np.asarray(q, float)
+    wave = np.asarray(real_array(q, "q"), float)
     if wave.shape != (crystal.dim,) or not np.isfinite(wave).all():
         raise InputError(f"q is {wave}: give {crystal.dim} finite numbers")
     fractions = np.asarray(crystal.vectors, float) @ wave / (2 * np.pi)
@@ -112,9 +116,25 @@ def wave_start(
         F: deformation gradient.
         q: wave vector.
         amplitude: largest displacement, in parts of the spacing (volume of the primitive cell to the power 1/d).
+
+    Returns:
+        (n, d) shifts of all atoms of the supercell but the first, in the undeformed crystal (length).
+
+    Raises:
+        InputError: no table of pairs, arguments that do not fit, a concrete q whose wave does not fit the supercell.
     """
     need_pairs(lattice, "wave_start")
     repeats, F, q = need_repeats(repeats, lattice.dim), need_deformation(F, lattice), need_waves(lattice, q)
+    if q.ndim != 1:
+        raise InputError(f"q has shape {q.shape}: give one wave vector ({lattice.dim},)")
+    if not isinstance(amplitude, Tracer) and not np.isfinite(real_array(amplitude, "amplitude")).all():
+        raise InputError(f"amplitude is {amplitude!r}: give a finite number")
+    if not isinstance(q, Tracer) and not isinstance(lattice.crystal.vectors, Tracer):
+        periods = np.asarray(lattice.crystal.vectors) @ np.asarray(q) / (2 * np.pi) * np.asarray(repeats)
+        if not np.all(np.abs(periods - np.rint(periods)) < 1e-4):
+            raise InputError(
+                f"the wave has {periods.tolist()} periods in the supercell {repeats}: take commensurate(crystal, q)"
+            )
     m, d = lattice.crystal.atoms, lattice.dim
     mode = lowest_vector(relaxed_matrices(lattice, F, q[None])[0])
     mode = mode / jnp.sqrt(jnp.tile(jnp.repeat(lattice.crystal.masses, d), mode.shape[0] // (m * d)))
@@ -135,11 +155,17 @@ def opening_start(lattice: Lattice, repeats, F: Float[Array, "d d"], axis: int =
         repeats: of the supercell.
         F: deformation gradient.
         axis: lattice vector along which the cell breaks.
+
+    Returns:
+        (n, d) shifts of all atoms of the supercell but the first, in the undeformed crystal (length).
+
+    Raises:
+        InputError: no table of pairs, arguments that do not fit, an axis with one cell (nothing can open).
     """
     need_pairs(lattice, "opening_start")
     repeats, F = need_repeats(repeats, lattice.dim), need_deformation(F, lattice)
-    if isinstance(axis, bool) or axis not in range(lattice.dim):
-        raise InputError(f"axis is {axis!r}: give a lattice vector, 0 to {lattice.dim - 1}")
+    if isinstance(axis, bool) or axis not in range(lattice.dim) or repeats[axis] < 2:
+        raise InputError(f"axis is {axis!r} and repeats {repeats}: give an axis with at least two cells")
     return _opened(lattice, repeats, F, relax(lattice, F).shifts, axis)
 
 
@@ -209,8 +235,10 @@ def relax_supercell(
     n = prod(repeats) * lattice.crystal.atoms - 1
     if n == 0:
         raise InputError("the supercell has one atom, which has nowhere to go: give more repeats")
-    if starts is not None and (starts.ndim != 3 or starts.shape[1:] != (n, lattice.dim)):
-        raise InputError(f"starts have shape {starts.shape}: give (starts, {n}, {lattice.dim})")
+    if starts is not None:
+        starts = real_array(starts, "starts")
+        if starts.ndim != 3 or starts.shape[1:] != (n, lattice.dim) or not starts.shape[0]:
+            raise InputError(f"starts have shape {starts.shape}: give (starts, {n}, {lattice.dim}), at least one")
     return _relaxed_supercell(lattice, repeats, F, starts)
 
 
@@ -255,9 +283,13 @@ def follow_branch(
     need_pairs(lattice, "follow_branch")
     repeats = need_repeats(repeats, lattice.dim)
     n = prod(repeats) * lattice.crystal.atoms - 1
+    start = real_array(start, "start")
+    if n == 0:
+        raise InputError("the supercell has one atom, which has nowhere to go: give more repeats")
     if start.shape != (n, lattice.dim):
         raise InputError(f"start has shape {start.shape}: give ({n}, {lattice.dim})")
-    stretches = jnp.asarray(stretches, start.dtype)
+    start = start.astype(jnp.result_type(start.dtype, lattice.crystal.vectors.dtype))
+    stretches = real_array(stretches, "stretches").astype(start.dtype)
     if stretches.ndim != 1:
         raise InputError(f"stretches have shape {stretches.shape}: give (t,)")
     return _followed(lattice, repeats, stretches, start, as_path(path))
@@ -300,7 +332,7 @@ def maxwell_stretch(
     repeats = need_repeats(repeats, lattice.dim)
     if isinstance(axis, bool) or axis not in range(lattice.dim) or repeats[axis] < 2:
         raise InputError(f"axis is {axis!r} and repeats {repeats}: give an axis with at least two cells")
-    ends = jnp.asarray(between, lattice.crystal.vectors.dtype)
+    ends = real_array(between, "between").astype(lattice.crystal.vectors.dtype)
     if ends.shape != (2,):
         raise InputError(f"between has shape {ends.shape}: give two stretches")
     value, ok = _maxwell(lattice, repeats, ends, as_path(path), axis)

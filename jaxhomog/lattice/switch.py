@@ -17,12 +17,13 @@ from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
 from ..results import SUCCESS, InputError
+from ..solvers import guarded
 from .eigen import eigenvalues
-from .model import Lattice
-from .phonons import need_pairs, need_waves, relaxed_matrices, relaxed_tangent
+from .model import Lattice, need_deformation
+from .phonons import need_pairs, need_waves, relaxed_matrices
 from .solve import relax
 from .supercells import need_repeats, relax_supercell
-from .up import need_deformation
+from .up import cauchy_born
 
 RULE_VALID: Final = 0
 RULE_METASTABLE: Final = 1
@@ -43,7 +44,8 @@ _RULES: Final = (
     ),
     (
         "undecided",
-        "no inner equilibrium was found, or a number is not finite: take smaller steps, check F",
+        "no inner equilibrium of the cell or of the supercell was found, det F <= 0, or a number is not finite: take"
+        " smaller steps, check F",
     ),
 )
 
@@ -55,7 +57,8 @@ class Rule(eqx.Module):
         code: 0 valid, 1 metastable, 2 invalid, 3 undecided.
         wave: smallest omega^2 of all waves that were scanned.
         long_wave: smallest eigenvalue of the acoustic tensor along their directions (unit of stress).
-        gain: energy per volume by which the lowest supercell that was found lies below the affine state (0: not asked).
+        gain: energy per volume by which the lowest supercell that was found lies below the affine state (0: not asked;
+            NaN: none was found).
     """
 
     code: Int[Array, "..."]
@@ -106,8 +109,8 @@ def rule(lattice: Lattice, F: Float[Array, "d d"], q: Float[Array, "q d"], repea
     F, q = need_deformation(F, lattice), need_waves(lattice, q)
     if q.ndim != 2 or q.shape[0] == 0:
         raise InputError(f"q has shape {q.shape}: give (waves, {lattice.dim}), at least one")
-    if not isinstance(q, Tracer) and not np.all(np.any(np.asarray(q) != 0, axis=1)):
-        raise InputError("q holds a zero: q -> 0 is judged by the acoustic tensor, leave it out")
+    if not isinstance(q, Tracer) and not np.all(np.any(np.asarray(q) != 0, axis=1) & np.isfinite(q).all(1)):
+        raise InputError("q holds zero or is not finite: q -> 0 is judged by the acoustic tensor, leave it out")
     return _judged(lattice, F, q, None if repeats is None else need_repeats(repeats, lattice.dim))
 
 
@@ -116,15 +119,16 @@ def _judged(lattice, F, q, repeats):
     affine = relax(lattice, F)
     wave = jnp.min(eigenvalues(relaxed_matrices(lattice, F, q)))
     n = q / jnp.sqrt(jnp.sum(q**2, axis=-1, keepdims=True))
-    acoustic = jnp.einsum("qJ,iJkL,qL->qik", n, relaxed_tangent(lattice, F), n, precision=jax.lax.Precision.HIGHEST)
+    acoustic = jnp.einsum("qJ,iJkL,qL->qik", n, cauchy_born(lattice, F).tangent, n, precision=jax.lax.Precision.HIGHEST)
     long_wave = jnp.min(eigenvalues(0.5 * (acoustic + jnp.swapaxes(acoustic, 1, 2))))
-    gain, lower = jnp.zeros_like(wave), jnp.zeros((), bool)
+    gain, lower, answered = jnp.zeros_like(wave), jnp.zeros((), bool), jnp.ones((), bool)
     if repeats is not None:
         state = relax_supercell(lattice, repeats, F)
-        found = state.code == SUCCESS
-        gain = jnp.where(found, state.gain, 0)
+        answered = state.code == SUCCESS
+        gain = guarded(answered, state.gain)
         lower = gain > 64 * float(jnp.finfo(F.dtype).eps) * jnp.abs(state.affine)
     soft = (wave <= 0) | (long_wave <= 0)
-    code = jnp.where(soft, RULE_INVALID, jnp.where(lower, RULE_METASTABLE, RULE_VALID))
+    calm = jnp.where(lower, RULE_METASTABLE, jnp.where(answered, RULE_VALID, RULE_UNDECIDED))
+    code = jnp.where(soft, RULE_INVALID, calm)
     known = (affine.code == SUCCESS) & jnp.isfinite(wave) & jnp.isfinite(long_wave)
     return Rule(jnp.where(known, code, RULE_UNDECIDED).astype(jnp.int32), wave, long_wave, gain)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
-from ..materials import AbstractMaterial, AbstractPoints, Step, Update, at_rest
+from ..materials import AbstractMaterial, AbstractPoints, LinearElastic, Step, Update, at_rest
 from ..messages import GeneralResponse, IsotropicElasticResponse
 from ..results import LOCAL_SOLVE, SUCCESS, InputError
+from ..solvers import guarded
 from ..tensors import to_mandel
 from .crystals import dual
 from .down import deformation
-from .model import Lattice, need_lattice
-from .solve import relax
+from .model import Lattice, need_deformation, need_lattice
+from .solve import admissible, inner_equilibrium
 
 
 class LatticeAnswer(eqx.Module):
@@ -36,8 +38,11 @@ class LatticeAnswer(eqx.Module):
 
 
 def energy_and_stress(lattice: Lattice, F: Float[Array, "d d"]) -> tuple[Array, Array, Array, Array]:
-    """W(F), P(F), inner shifts and code; the shifts at equilibrium do no work, P is the slope at fixed ones."""
-    found = relax(lattice, F)
+    """W(F), P(F), inner shifts and code; the shifts at equilibrium do no work, P is the slope at fixed ones.
+
+    Of an F that is turned inside out too: a pair of atoms does not notice, whoever asks must (`admissible`).
+    """
+    found = inner_equilibrium(lattice, F)
     energy, stress = jax.value_and_grad(lattice.density)(F, found.shifts)
     return energy, stress, found.shifts, found.code
 
@@ -52,7 +57,8 @@ def cauchy_born(lattice: Lattice, F: Float[Array, "d d"]) -> LatticeAnswer:
         F: deformation gradient (d, d); d = 1 is a chain.
 
     Returns:
-        `LatticeAnswer`, NaN where no inner equilibrium was found.
+        `LatticeAnswer`, NaN where no inner equilibrium was found or det F > 0 does not hold (energies of pairs do not
+        notice a crystal that is turned inside out).
 
     Raises:
         InputError: no lattice, or an F of another shape.
@@ -69,15 +75,9 @@ def cauchy_born(lattice: Lattice, F: Float[Array, "d d"]) -> LatticeAnswer:
 def _answer(lattice, F):
     energy, stress, shifts, code = energy_and_stress(lattice, F)
     tangent = jax.jacfwd(lambda f: energy_and_stress(lattice, f)[1])(F)
-    return LatticeAnswer(energy, stress, tangent, shifts, code)
-
-
-def need_deformation(F, lattice: Lattice) -> Float[Array, "d d"]:
-    """F as a floating array of the lattice's shape."""
-    F = jnp.asarray(F)
-    if F.shape != (lattice.dim,) * 2 or not (jnp.issubdtype(F.dtype, jnp.floating) or F.dtype.kind == "i"):
-        raise InputError(f"F has shape {F.shape} and dtype {F.dtype}: give a real ({lattice.dim}, {lattice.dim})")
-    return F.astype(jnp.result_type(F.dtype, lattice.crystal.vectors.dtype))
+    ok = (code == SUCCESS) & admissible(F) & jnp.isfinite(energy)
+    energy, stress, tangent = (guarded(ok, x) for x in (energy, stress, tangent))
+    return LatticeAnswer(energy, stress, tangent, shifts, jnp.where(ok, SUCCESS, LOCAL_SOLVE).astype(jnp.int32))
 
 
 def elastic_constants(lattice: Lattice) -> Float[Array, "n n"]:
@@ -89,7 +89,8 @@ def elastic_constants(lattice: Lattice) -> Float[Array, "n n"]:
         lattice: crystal and potentials; give that of `ground_state` for the constants at rest.
 
     Returns:
-        Mandel (6, 6) or (3, 3); (1, 1) for a chain.
+        Mandel (6, 6) or (3, 3); (1, 1) for a chain, its modulus in units of force. NaN where the inner shifts have no
+        equilibrium.
 
     Raises:
         InputError: no lattice, inadmissible parameters.
@@ -109,6 +110,8 @@ def elastic_constants(lattice: Lattice) -> Float[Array, "n n"]:
 
 class CauchyBorn(AbstractMaterial):
     """A crystal as a hyperelastic material: `drive(LoadPath.finite(...))` and every other user of the contract take it.
+
+    Small strains of it are a linear law: `linearized`.
 
     The energy that it answers is W(F) - W(1). A crystal of dimension 3 on a plane grid is in plane strain; axes of the
     crystal are those of the grid (`crystal.deformed(rotation)` turns it).
@@ -138,6 +141,31 @@ class CauchyBorn(AbstractMaterial):
         if lattice.dim == 1:
             raise InputError("a chain is no material of a plane or a solid: use cauchy_born(lattice, F) for a bar")
         self.lattice, self.physics = lattice, "finite_strain"
+
+    def linearized(self, rotation=None) -> LinearElastic:
+        """The crystal under small strains, a linear law for `homogenize`: C of `elastic_constants`.
+
+        Args:
+            rotation: (..., 3, 3) of a solid crystal, one or per voxel, v_sample = R v_crystal; a plane one is turned
+                by `crystal.deformed(R)`.
+
+        Returns:
+            `LinearElastic`, differentiable with respect to every number of the lattice.
+
+        Raises:
+            InputError: a concrete crystal that is not at rest (its stress is no linear function of strain alone) or has
+                no inner equilibrium; a rotation of a plane crystal.
+        """
+        c = elastic_constants(self.lattice)
+        stress = cauchy_born(self.lattice, jnp.eye(self.lattice.dim, dtype=c.dtype)).stress
+        if not isinstance(c, Tracer) and not isinstance(stress, Tracer):
+            top, pull = float(jnp.max(jnp.abs(c))), float(jnp.max(jnp.abs(stress)))
+            if not pull <= float(jnp.finfo(c.dtype).eps) ** 0.4 * top:
+                raise InputError(
+                    f"the crystal is not at rest (stress {pull:.3g}, stiffness {top:.3g}): give the lattice of"
+                    " ground_state"
+                )
+        return LinearElastic.from_stiffness(c, rotation)
 
     def points(self, shape, dtype):
         if self.lattice.dim < len(shape):

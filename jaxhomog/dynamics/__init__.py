@@ -39,6 +39,8 @@ from ._laminate import maxwell_laminate as maxwell_laminate
 from ._langevin import GeneralizedLangevin as GeneralizedLangevin
 from ._langevin import Trajectory as Trajectory
 from ._langevin import coloured_noise as coloured_noise
+from ._langevin_terms import langevin_start as langevin_start
+from ._langevin_terms import langevin_terms as langevin_terms
 from ._oscillator_bath import OscillatorBath as OscillatorBath
 from ._oscillator_bath import rubin_bath as rubin_bath
 from ._projection import Projected as Projected

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int
 
 from ..results import InputError
 from ..solvers import guarded
-from ._checked import array, need_scalar, together
+from ._checked import array, concrete, need_scalar, together
 
 _MAX_NEWTON: Final = 60
 _HALVINGS: Final = 30
@@ -113,7 +113,11 @@ def relative_entropy_fit(
     if not leaves or not all(_floating(leaf) for leaf in leaves):
         raise InputError("start has no parameter, or one that is no floating-point number: write 1.0 instead of 1")
     start = jax.tree.map(jnp.asarray, start)
-    return _fit(potential, start, _data(potential, start, fine, nodes, temperature, fine_weights, node_weights))
+    data = _data(potential, start, fine, nodes, temperature, fine_weights, node_weights)
+    # One precision for all: Newton's method carries parameters and energies through one loop.
+    dtype = jnp.result_type(data[0], *jax.tree.leaves(start))
+    start, data = jax.tree.map(lambda leaf: leaf.astype(dtype), (start, data))
+    return _fit(potential, start, data)
 
 
 def _floating(leaf) -> bool:
@@ -121,6 +125,10 @@ def _floating(leaf) -> bool:
 
 
 def _data(potential, parameters, fine, nodes, temperature, fine_weights, node_weights):
+    if not all(
+        _floating(leaf) or type(leaf) is int for leaf in jax.tree.leaves(parameters, is_leaf=lambda p: p is None)
+    ):
+        raise InputError("parameters hold something that is no real number: give floating-point numbers or arrays")
     x, c, kt = together(array(fine, "fine"), array(nodes, "nodes"), array(temperature, "temperature", 0, "positive"))
     if x.ndim < 1 or x.ndim != c.ndim or x.shape[1:] != c.shape[1:]:
         raise InputError(f"fine {x.shape} and nodes {c.shape}: give (samples, ...) and (nodes, ...) of equal states")
@@ -135,6 +143,8 @@ def _weights(value, states, name, sign):
     w = array(value, name, 1, sign).astype(states.dtype)
     if w.shape[0] != states.shape[0]:
         raise InputError(f"{name} has {w.shape[0]} entries: give {states.shape[0]}")
+    if concrete(w) and not (np.asarray(w) > 0).any():
+        raise InputError(f"{name} is 0 everywhere: give at least one positive weight")
     return w
 
 

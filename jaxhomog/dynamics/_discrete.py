@@ -13,12 +13,15 @@ from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
 
 from ..results import InputError
-from ._checked import array, tolerance_of, whole
+from ._checked import array, need_definite, together, tolerance_of, whole
 from ._correlation import as_trajectories, time_correlation
 
 MEMORY_ORTHOGONALITY: Final = 1
 MEMORY_FLUCTUATION: Final = 2
 MEMORY_NOT_FINITE: Final = 4
+
+# Trajectories from which on four standard errors are a bound: half of the observables' own size.
+_FEWEST: Final = 64
 
 _REASONS: Final = {
     MEMORY_NOT_FINITE: "the operators or the noise are not finite: observables that depend linearly on one another"
@@ -72,6 +75,7 @@ class DiscreteMemory(eqx.Module):
     def noise(self, trajectories: Any) -> Float[Array, "batch lags d"]:
         """W_0 .. W_(lags-1) of every trajectory, from its first lags + 1 values."""
         g = as_trajectories(trajectories)
+        self.need_observables(g)
         need_steps(g, len(self.operators) + 1)
         return _noise(self.operators, g)
 
@@ -94,6 +98,11 @@ class DiscreteMemory(eqx.Module):
 
         return jax.lax.scan(step, held, None, length=whole(steps, "steps"))[1]
 
+    def need_observables(self, g) -> None:
+        """Raise `InputError` for trajectories of another number of observables."""
+        if g.shape[2] != self.operators.shape[1]:
+            raise InputError(f"trajectories have {g.shape[2]} observables: give {self.operators.shape[1]}, like memory")
+
 
 def discrete_memory(trajectories: Any, lags: int, *, correlation: Any = None) -> DiscreteMemory:
     """Operators of the discrete generalized Langevin equation of observables, from data.
@@ -112,12 +121,14 @@ def discrete_memory(trajectories: Any, lags: int, *, correlation: Any = None) ->
         `DiscreteMemory`. Exact in time: there is no error of the step.
 
     Raises:
-        InputError: fewer than lags + 1 times.
+        InputError: fewer than lags + 1 times, observables that depend linearly on one another, data of both kinds.
 
     Source:
         Lin, Tian, Livescu & Anghel (2021), SIAM J. Appl. Dyn. Syst. 20, 2558-2601, section 3.2.
     """
     lags = whole(lags, "lags")
+    if correlation is not None and trajectories is not None:
+        raise InputError("both trajectories and correlation: give one of them, None for the other")
     if correlation is None:
         g = as_trajectories(trajectories)
         need_steps(g, lags + 1)
@@ -126,6 +137,7 @@ def discrete_memory(trajectories: Any, lags: int, *, correlation: Any = None) ->
         c = array(correlation, "correlation", 3)
         if c.shape[0] < lags + 1 or c.shape[1] != c.shape[2]:
             raise InputError(f"correlation has the shape {c.shape}: give ({lags + 1}, d, d) for {lags} operators")
+    need_definite(c[0], "correlation of the observables", "leave out those that depend linearly on others")
     return DiscreteMemory(_operators(c, lags))
 
 
@@ -177,18 +189,23 @@ def certify_memory(memory: DiscreteMemory, trajectories: Any, *, tolerance: floa
         `MemoryReport`.
 
     Raises:
-        InputError: trajectories that are too short or of other observables.
+        InputError: trajectories that are too short or of other observables; fewer than 64 of them without a tolerance.
 
     Source:
         Lin, Tian, Livescu & Anghel (2021), section 3.3.
     """
     g = as_trajectories(trajectories)
-    lags, d = memory.operators.shape[:2]
-    need_steps(g, lags + 2)
-    if g.shape[2] != d:
-        raise InputError(f"trajectories have {g.shape[2]} observables: give {d}, like memory")
+    if not isinstance(memory, DiscreteMemory):
+        raise InputError(f"memory is a {type(memory).__name__}: give a DiscreteMemory, from discrete_memory")
+    need_steps(g, len(memory.operators) + 2)
+    memory.need_observables(g)
+    if tolerance is None and g.shape[0] < _FEWEST:
+        raise InputError(
+            f"{g.shape[0]} trajectories give no standard error to go by: cut them into at least {_FEWEST} pieces longer"
+            " than their memory, or give a tolerance"
+        )
     limit = tolerance_of(tolerance, 4 / np.sqrt(g.shape[0]))
-    orthogonality, fluctuation, noise = _residuals(memory.operators, g)
+    orthogonality, fluctuation, noise = _residuals(*together(memory.operators, g))
     code = (
         jnp.where(orthogonality > limit, MEMORY_ORTHOGONALITY, 0)
         + jnp.where(fluctuation > limit, MEMORY_FLUCTUATION, 0)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..results import InputError
-from ._checked import array
+from ._checked import array, indices, need_definite, need_symmetric
 
 
 class Eliminated(eqx.Module):
@@ -60,6 +60,7 @@ class Eliminated(eqx.Module):
         kept, gone = list(self.resolved), self._gone
         if c.shape != (len(kept) + len(gone),) * 2:
             raise InputError(f"covariance has the shape {c.shape}: give {(len(kept) + len(gone),) * 2}")
+        need_symmetric(c, "covariance")
         y = c[np.ix_(gone, gone)] - self.gain @ c[np.ix_(kept, gone)]
         y = y - c[np.ix_(gone, kept)] @ self.gain.T + self.gain @ c[np.ix_(kept, kept)] @ self.gain.T
         return self.out @ self._orthogonal(time) @ y @ self.out.T
@@ -92,19 +93,22 @@ def eliminate(operator: Any, resolved: Sequence[int], covariance: Any = None) ->
         K(t) = A_xy exp(A_yy t) A_yx,    F(t) = A_xy exp(A_yy t) y0
 
     With the covariance C of an equilibrium the projection is Mori's: P f = <f x^T> <x x^T>^-1 x. The rest is then
-    measured from its regression on x, y - C_yx C_xx^-1 x, so that the noise is orthogonal to x(0). For a reversible
-    equilibrium, A C antisymmetric, <F(t) F(0)^T> = -K(t) C_xx: the fluctuation-dissipation theorem.
+    measured from its regression on x, y - C_yx C_xx^-1 x, so that the noise is orthogonal to x(0). Where the whole
+    system dissipates nothing, A C antisymmetric (Hamiltonian motion in equilibrium), <F(t) F(0)^T> = -K(t) C_xx: the
+    fluctuation-dissipation theorem, with K the `memory`, minus the `friction`.
 
     Args:
         operator: A (n + m, n + m), 1 / time.
         resolved: indices of the n unknowns that are kept.
-        covariance: C (n + m, n + m), symmetric positive definite; None: the rest is measured from zero.
+        covariance: C (n + m, n + m), symmetric, positive definite in the resolved part; None: the rest is measured from
+            zero.
 
     Returns:
         `Eliminated`.
 
     Raises:
-        InputError: an operator that is not square, indices that are not n different ones with something left over.
+        InputError: an operator that is not square, indices that are not n different ones with something left over, a
+            covariance of another shape, not symmetric or singular in the resolved part.
 
     Source:
         Mori (1965), Prog. Theor. Phys. 33, 423-455, eqs. 3.5-3.12; Zwanzig (2001), Nonequilibrium Statistical
@@ -114,12 +118,7 @@ def eliminate(operator: Any, resolved: Sequence[int], covariance: Any = None) ->
     size = a.shape[0]
     if a.shape != (size, size):
         raise InputError(f"operator has the shape {a.shape}: give a square matrix")
-    try:
-        kept = tuple(int(i) for i in resolved)
-    except (TypeError, ValueError):
-        raise InputError(f"resolved={resolved!r}: give the indices of the unknowns that are kept") from None
-    if not 0 < len(set(kept)) == len(kept) < size or not all(0 <= i < size for i in kept):
-        raise InputError(f"resolved={kept}: give different indices below {size}, fewer than all and at least one")
+    kept = indices(resolved, "resolved", size)
     gone = [i for i in range(size) if i not in kept]
     xx, xy, yx, yy = (a[np.ix_(rows, columns)] for rows in (kept, gone) for columns in (kept, gone))
     gain = jnp.zeros((len(gone), len(kept)), a.dtype)
@@ -128,6 +127,8 @@ def eliminate(operator: Any, resolved: Sequence[int], covariance: Any = None) ->
         if c.shape != a.shape:
             raise InputError(f"covariance has the shape {c.shape}: give {a.shape}, like operator")
         c = c.astype(a.dtype)
+        need_symmetric(c, "covariance")
+        need_definite(c[np.ix_(kept, kept)], "covariance of the resolved part", "leave out what depends on the others")
         gain = jnp.linalg.solve(c[np.ix_(kept, kept)], c[np.ix_(kept, gone)]).T
     # w = y - G x:  x' = (A_xx + A_xy G) x + A_xy w,  w' = (A_yy - G A_xy) w + (A_yx + A_yy G - G (A_xx + A_xy G)) x.
     inner = xx + xy @ gain

@@ -8,15 +8,18 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.scipy.special import digamma
 from jaxtyping import Array, Float
 
 from ..results import InputError
-from ._checked import array, together, whole
+from ._checked import array, concrete, known_number, random_key, together, whole
 
 # Samples whose distances to all others are held at once.
 _ROWS = 64
+# Share of the samples that must differ in each variable: distances of 0 have no neighbours to count.
+_DIFFERENT = 0.9
 
 
 def neighbour_information(x: Any, y: Any, *, neighbours: int = 4) -> Float[Array, ""]:
@@ -35,20 +38,26 @@ def neighbour_information(x: Any, y: Any, *, neighbours: int = 4) -> Float[Array
         The estimate; for independent variables it is unbiased, and may be below 0.
 
     Raises:
-        InputError: samples of different number, or not more than k + 1.
+        InputError: samples of different number, or not more than k + 1; more than a tenth of x or of y that repeats.
 
     Source:
         Kraskov, Stoegbauer & Grassberger (2004), Phys. Rev. E 69, 066138, eq. 8.
 
     Caveats:
         N^2 distances. Invariant under monotonic maps of x and y, up to its error: bring both to comparable, smooth
-        distributions (ranks, or unit variance). Repeated values break it: add noise below their resolution. It is a
-        count, and has no derivative.
+        distributions (ranks, or unit variance). Repeated values break it (under a trace in silence): add noise below
+        their resolution, or count a joint histogram of discrete values and take `mutual_information`. Samples are taken
+        to be independent. It is a count, and has no derivative: what JAX gives is 0.
     """
     x, y = _samples(x, y)
     k = whole(neighbours, "neighbours")
     if x.shape[0] < k + 2:
         raise InputError(f"{x.shape[0]} samples for neighbours={k}: give more")
+    for v, name in ((x, "x"), (y, "y")):
+        if concrete(v) and len(np.unique(np.asarray(v), axis=0)) < _DIFFERENT * len(v):
+            raise InputError(
+                f"{name} repeats values: add noise below their resolution, or take mutual_information of a histogram"
+            )
     return _neighbours(jax.lax.stop_gradient(x), jax.lax.stop_gradient(y), k)
 
 
@@ -93,8 +102,8 @@ def variational_information(
 
         I(x; y) >= E[T(x, y)] - ln E'[exp T(x', y')],   x' and y' independent
 
-    for every T, with equality for T = ln p_xy / (p_x p_y) + constant. One half of the samples trains T (Adam, full
-    batch with fresh shuffles), the other half gives the bound.
+    for every T, with equality for T = ln p_xy / (p_x p_y) + constant. The first half of the samples trains T (Adam with
+    decaying weights, full batch with fresh shuffles), the second half gives the bound.
 
     Args:
         key: of `jax.random`.
@@ -114,14 +123,15 @@ def variational_information(
         Donsker & Varadhan (1975), Comm. Pure Appl. Math. 28, 1-47; Belghazi et al. (2018), ICML, 531-540, eq. 10.
 
     Caveats:
-        Where I exceeds ln N the bound cannot be estimated (McAllester & Stratos 2020, AISTATS).
+        Where I exceeds ln N the bound cannot be estimated (McAllester & Stratos 2020, AISTATS). Samples are taken to be
+        independent: neighbouring times of a path in both halves would spoil the bound.
     """
     x, y = _samples(x, y)
     if x.shape[0] < 8:
         raise InputError(f"{x.shape[0]} samples: give at least 8")
     spread = lambda v: (v - jnp.mean(v, axis=0)) / jnp.maximum(jnp.std(v, axis=0), 1e-30)  # noqa: E731
-    speed = float(array(rate, "rate", 0, "positive"))
-    return _variational(key, spread(x), spread(y), whole(width, "width"), whole(steps, "steps"), speed)
+    speed = known_number(rate, "rate")
+    return _variational(random_key(key), spread(x), spread(y), whole(width, "width"), whole(steps, "steps"), speed)
 
 
 @eqx.filter_jit

@@ -41,7 +41,8 @@ class GenericReport(eqx.Module):
         symmetry: |M - M^T| / |M|.
         indefinite: -(lowest eigenvalue of M) / |M|, at least 0.
         entropy_degeneracy: |L grad S| / (|L| |grad S|).
-        energy_degeneracy: |M grad E| / (|M| |grad E|).
+        energy_degeneracy: |M grad E| / (|M| |grad E|). In a law by construction |L| and |M| are those of J and R R^T,
+            of which the projections may leave nothing but rounding.
         code: what is violated (bits, see `reason`); 0 where nothing is.
     """
 
@@ -118,7 +119,7 @@ class Generic(eqx.Module):
         by_construction: bool = False,
     ):
         for name, f in (("energy", energy), ("entropy", entropy), ("poisson", poisson), ("friction", friction)):
-            need_callable(f, name, "(z, parameters) -> value")
+            need_callable(f, name, "(z, parameters) -> value", 2)
         self.energy, self.entropy, self.poisson, self.friction = energy, entropy, poisson, friction
         self.parameters, self.by_construction = parameters, by_construction
 
@@ -143,10 +144,12 @@ class Generic(eqx.Module):
 
     def gradients(self, z: Float[Array, " n"]) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
         """grad E and grad S (n,)."""
+        z = array(z, "z", 1)
         return jax.grad(self.energy)(z, self.parameters), jax.grad(self.entropy)(z, self.parameters)
 
     def matrices(self, z: Float[Array, " n"]) -> tuple[Float[Array, "n n"], Float[Array, "n n"]]:
         """L and M (n, n)."""
+        z = array(z, "z", 1)
         left, right = self.poisson(z, self.parameters), self.friction(z, self.parameters)
         if not self.by_construction:
             return left, right
@@ -155,6 +158,7 @@ class Generic(eqx.Module):
 
     def rate(self, z: Float[Array, " n"]) -> Float[Array, " n"]:
         """z' (n,)."""
+        z = self.state(z)
         (energy, entropy), (left, right) = self.gradients(z), self.matrices(z)
         return left @ energy + right @ entropy
 
@@ -171,7 +175,7 @@ class Generic(eqx.Module):
         return jax.tree.map(lambda x: x.reshape(z.shape[:-1]), report)
 
     def state(self, z: Any, ndim: int | tuple[int, ...] = 1) -> Float[Array, "*b n"]:
-        """z as an array that all four functions take.
+        """z as an array that all four functions take, in the widest precision of what they return.
 
         Raises:
             InputError: numbers of the wrong shape, or functions that return something else for it.
@@ -179,14 +183,19 @@ class Generic(eqx.Module):
         z = array(z, "z", ndim)
         n = z.shape[-1]
         one = jax.ShapeDtypeStruct((n,), z.dtype)
+        dtypes = [z.dtype]
         for name in ("energy", "entropy", "poisson", "friction"):
             found = jax.eval_shape(getattr(self, name), one, self.parameters)
-            shape = getattr(found, "shape", None)
-            wanted = () if name in ("energy", "entropy") else (n, n)
+            shape, dtype = getattr(found, "shape", None), getattr(found, "dtype", bool)
+            scalar = name in ("energy", "entropy")
+            wanted = () if scalar else (n, n)
             root = name == "friction" and self.by_construction
             if shape != wanted and not (root and shape is not None and len(shape) == 2 and shape[0] == n):
                 raise InputError(f"{name} returns the shape {shape} for z of {n} entries: give {wanted}")
-        return z
+            if not jnp.issubdtype(dtype, jnp.floating) and (scalar or not jnp.issubdtype(dtype, jnp.integer)):
+                raise InputError(f"{name} returns the dtype {dtype}: give real floating-point numbers")
+            dtypes.append(dtype)
+        return z.astype(jnp.result_type(*dtypes))
 
 
 def across(matrix: Float[Array, "n n"], direction: Float[Array, " n"]) -> Float[Array, "n n"]:
@@ -203,13 +212,18 @@ def _certify(law, z, limit):
         (energy, entropy), (left, right) = law.gradients(z), law.matrices(z)
         size = lambda x: jnp.sqrt(jnp.sum(x**2))  # noqa: E731
         over = lambda a, b: a / jnp.where(b > 0, b, 1)  # noqa: E731
+        left, right = left.astype(z.dtype), right.astype(z.dtype)
         lowest = jnp.linalg.eigvalsh(0.5 * (right + right.T))[0]
+        skew, positive = size(left), size(right)
+        if law.by_construction:
+            root = law.friction(z, law.parameters)
+            skew, positive = size(law.poisson(z, law.parameters)), size(root @ root.T)
         residuals = (
-            over(size(left + left.T), size(left)),
-            over(size(right - right.T), size(right)),
-            over(jnp.maximum(-lowest, 0), size(right)),
-            over(size(left @ entropy), size(left) * size(entropy)),
-            over(size(right @ energy), size(right) * size(energy)),
+            over(size(left + left.T), skew),
+            over(size(right - right.T), positive),
+            over(jnp.maximum(-lowest, 0), positive),
+            over(size(left @ entropy), skew * size(entropy)),
+            over(size(right @ energy), positive * size(energy)),
         )
         bits = (GENERIC_ANTISYMMETRY, GENERIC_SYMMETRY, GENERIC_INDEFINITE)
         bits += (GENERIC_ENTROPY_DEGENERACY, GENERIC_ENERGY_DEGENERACY)

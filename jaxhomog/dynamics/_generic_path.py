@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int
 
 from ..results import InputError
 from ..solvers import guarded
-from ._checked import array, concrete, whole
+from ._checked import array, concrete, need_scalar, together, whole
 from ._generic import Generic, GenericReport, across
 
 PATH_LAW: Final = 1
@@ -148,8 +148,8 @@ def _step(law, z, h):
     """The end of a step, and whether Newton's method found it."""
 
     def residual(new):
-        energy = discrete_gradient(law.energy, z, new, law.parameters)
-        entropy = discrete_gradient(law.entropy, z, new, law.parameters)
+        energy = _discrete_gradient(law.energy, z, new, law.parameters)
+        entropy = _discrete_gradient(law.entropy, z, new, law.parameters)
         left, right = law.matrices(0.5 * (z + new))
         return new - z - h * (across(left, entropy) @ energy + across(right, energy) @ entropy)
 
@@ -194,9 +194,23 @@ def discrete_gradient(
         start, end: a and b (n,).
         parameters: handed to F.
 
+    Returns:
+        DF (n,), unit of F / z; grad F(a) where b = a.
+
+    Raises:
+        InputError: points of different shape, a function that is none or returns no floating-point number.
+
     Source:
         Gonzalez (1996), J. Nonlinear Sci. 6, 449-467, eq. 2.4.
     """
+    a, b = together(array(start, "start", 1), array(end, "end", 1))
+    if a.shape != b.shape:
+        raise InputError(f"start has the shape {a.shape} and end {b.shape}: give two points of one space")
+    need_scalar(function, "function", "(z, parameters) -> F", a, parameters)
+    return _discrete_gradient(function, a, b, parameters)
+
+
+def _discrete_gradient(function, start, end, parameters):
     slope = jax.grad(function)
     middle, d = 0.5 * (start + end), end - start
     g = slope(middle, parameters)

@@ -12,7 +12,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
 
 from ..results import InputError
-from ._checked import array, concrete, together
+from ._checked import array, concrete, indices, need_symmetric, together
 
 DATA_PROCESSING_VIOLATED: Final = 1
 DATA_PROCESSING_NOT_FINITE: Final = 2
@@ -72,6 +72,9 @@ def gaussian_relative_entropy(mean: Any, covariance: Any, mean_reference: Any, c
 
     Returns:
         A number >= 0; NaN for a covariance that is not positive definite.
+
+    Raises:
+        InputError: shapes that do not fit, a covariance that is not symmetric.
     """
     a, b = array(mean, "mean", 1), array(mean_reference, "mean_reference", 1)
     ca, cb = array(covariance, "covariance", 2), array(covariance_reference, "covariance_reference", 2)
@@ -79,6 +82,8 @@ def gaussian_relative_entropy(mean: Any, covariance: Any, mean_reference: Any, c
     if b.shape != (n,) or ca.shape != (n, n) or cb.shape != (n, n):
         raise InputError(f"means {a.shape}, {b.shape} and covariances {ca.shape}, {cb.shape}: give (n,) and (n, n)")
     a, ca, b, cb = together(a, ca, b, cb)
+    need_symmetric(ca, "covariance")
+    need_symmetric(cb, "covariance_reference")
     la, lb = jnp.linalg.cholesky(ca), jnp.linalg.cholesky(cb)
     ratio = jnp.linalg.solve(lb, la)
     shift = jnp.linalg.solve(lb, b - a)
@@ -96,18 +101,19 @@ def gaussian_mutual_information(covariance: Any, first: Sequence[int]) -> Float[
     Returns:
         A number >= 0; NaN for a covariance that is not positive definite.
 
+    Raises:
+        InputError: a covariance that is not square and symmetric, indices that are not those of a part of it.
+
     Source:
         Gelfand & Yaglom (1959), Am. Math. Soc. Transl. 12, 199-246.
     """
     c = array(covariance, "covariance", 2)
     n = c.shape[0]
-    try:
-        x = sorted({int(i) for i in first})
-    except (TypeError, ValueError):
-        raise InputError(f"first={first!r}: give the indices of the first part") from None
+    if c.shape != (n, n):
+        raise InputError(f"covariance has the shape {c.shape}: give a square matrix")
+    need_symmetric(c, "covariance")
+    x = list(indices(first, "first", n))
     y = [i for i in range(n) if i not in x]
-    if c.shape != (n, n) or not x or not y or not 0 <= x[0] <= x[-1] < n:
-        raise InputError(f"covariance has the shape {c.shape} and first is {x}: give a square matrix and a part of it")
     half = lambda part: jnp.sum(jnp.log(jnp.diag(jnp.linalg.cholesky(c[np.ix_(part, part)]))))  # noqa: E731
     return half(x) + half(y) - half([*x, *y])
 
@@ -183,8 +189,8 @@ def data_processing(before: Any, after: Any, error: Any = 0.0) -> DataProcessing
 
 def _distribution(value, name):
     p = array(value, name, None, "not negative")
-    if concrete(p) and abs(float(jnp.sum(p)) - 1) > _SUM:
-        raise InputError(f"{name} sums to {float(jnp.sum(p)):g}: give probabilities, which sum to 1")
+    if concrete(p) and abs(float(np.sum(np.asarray(p))) - 1) > _SUM:
+        raise InputError(f"{name} sums to {float(np.sum(np.asarray(p))):g}: give probabilities, which sum to 1")
     return p
 
 

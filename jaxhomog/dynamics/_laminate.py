@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -70,7 +71,7 @@ def maxwell_laminate(fractions: Any, moduli: Any, branches: Any, times: Any) -> 
         raise InputError(f"branches {m.shape} and times {tau.shape}: give ({f.shape[0]}, k), one row per layer")
     f, e, m, tau = together(f, e, m, tau)
     sudden = e + jnp.sum(m, axis=1)
-    if concrete(sudden) and not bool(jnp.all(sudden > 0)):
+    if concrete(sudden) and not (np.asarray(sudden) > 0).all():
         raise InputError("a layer has neither a modulus nor a branch: give it some stiffness")
     series = 1 / jnp.sum(f / sudden)
     # Branches in a row, with the moduli of their layers. In y = sqrt(f m) a, a the strain of the dashpot,
@@ -78,7 +79,9 @@ def maxwell_laminate(fractions: Any, moduli: Any, branches: Any, times: Any) -> 
     # where `hold` is symmetric: modes are real, and weights are squares.
     layer = np.repeat(np.arange(f.shape[0]), m.shape[1])
     share, stiff, root = f[layer], sudden[layer], jnp.sqrt(1 / tau.ravel())
-    b = _root(share * m.ravel())
+    # A branch of no modulus gets one of rounding: results are smooth in m, their coordinates in sqrt m are not.
+    own = m.ravel()
+    b = jnp.sqrt(share * jnp.where(own > 0, own, own + jnp.finfo(own.dtype).eps * jax.lax.stop_gradient(stiff)))
     r = b / stiff
     beside = (layer[:, None] == layer) * (b[:, None] * b) / (share * stiff)
     hold = jnp.eye(len(r), dtype=r.dtype) - beside + series * r[:, None] * r
@@ -137,11 +140,8 @@ def _layers(fractions, moduli, sign):
     f, e = array(fractions, "fractions", 1, "positive"), array(moduli, "moduli", 1, sign)
     if f.shape != e.shape:
         raise InputError(f"{f.shape[0]} fractions and {e.shape[0]} moduli: give as many")
-    if concrete(f) and abs(float(jnp.sum(f)) - 1) > 1e-4:
-        raise InputError(f"fractions sum to {float(jnp.sum(f)):g}: give shares of the volume, which sum to 1")
+    if concrete(f) and abs(float(np.sum(np.asarray(f))) - 1) > 1e-4:
+        raise InputError(
+            f"fractions sum to {float(np.sum(np.asarray(f))):g}: give shares of the volume, which sum to 1"
+        )
     return f, e
-
-
-def _root(x):
-    """Square root whose derivative at 0 is 0."""
-    return jnp.sqrt(jnp.where(x > 0, x, 1)) * (x > 0)

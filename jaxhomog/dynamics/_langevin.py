@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..results import InputError
-from ._checked import array, need_callable, whole
+from ._checked import array, need_callable, random_key, whole
 from ._prony import PronyKernel
 
 
@@ -44,7 +44,8 @@ class GeneralizedLangevin(eqx.Module):
     each direction with its own. A step is half a kick by f, half a drift, the exact solution of the linear rest, half
     a drift, half a kick: time reversible, of second order, and with the exact equilibrium of v and z at every step,
     however stiff the modes. A general solver of stochastic equations (diffrax) needs steps below the shortest time
-    of the modes and heats or cools them by its error; without f nothing is left here to approximate.
+    of the modes and heats or cools them by its error; without f nothing is left here to approximate. `langevin_terms`
+    hands the equation to diffrax, for adaptive steps, events or dense output.
 
     Args:
         force: f(x, parameters) -> (d,) from x (d,), a pure function; energy / length.
@@ -61,7 +62,8 @@ class GeneralizedLangevin(eqx.Module):
         Theory Comput. 6, 1170-1180. Order of the parts: Leimkuhler & Matthews (2013), Appl. Math. Res. Express, 34-56.
 
     Caveats:
-        The variance of x in a harmonic well is exact, that of v at the ends of steps falls short by (w dt)^2 / 4.
+        The variance of x in a harmonic well is exact, that of v at the ends of steps falls short by (w dt)^2 / 4. Kicks
+        by f are stable for w dt < 2, w its stiffest frequency: larger steps grow without bound.
     """
 
     force: Callable = eqx.field(static=True)
@@ -71,7 +73,7 @@ class GeneralizedLangevin(eqx.Module):
     parameters: Any
 
     def __init__(self, force: Callable, kernel: PronyKernel, mass: Any = 1.0, temperature: Any = 1.0, parameters=None):
-        need_callable(force, "force", "(x, parameters) -> force")
+        need_callable(force, "force", "(x, parameters) -> force", 2)
         if not isinstance(kernel, PronyKernel):
             raise InputError(f"kernel is a {type(kernel).__name__}: give a PronyKernel, from fit_prony for example")
         self.force, self.kernel, self.parameters = force, kernel, parameters
@@ -102,7 +104,7 @@ class GeneralizedLangevin(eqx.Module):
         force = jax.eval_shape(self.force, x.astype(dtype), self.parameters)
         if getattr(force, "shape", None) != x.shape or getattr(force, "dtype", None) != dtype:
             raise InputError(f"force returns {force} for x of shape {x.shape} and {dtype}: give one like it")
-        return _simulate(self, key, x.astype(dtype), v.astype(dtype), h, steps, every)
+        return _simulate(self, random_key(key), x.astype(dtype), v.astype(dtype), h, steps, every)
 
 
 @partial(jax.jit, static_argnums=(5, 6))
@@ -152,7 +154,7 @@ def coloured_noise(key: Array, kernel: PronyKernel, temperature: Any, dt: Any, s
         raise InputError(f"kernel is a {type(kernel).__name__}: give a PronyKernel")
     dtype = kernel.weights.dtype
     kt = array(temperature, "temperature", 0, "not negative").astype(dtype)
-    return _noise(key, kernel, kt, array(dt, "dt", 0, "positive").astype(dtype), whole(steps, "steps"))
+    return _noise(random_key(key), kernel, kt, array(dt, "dt", 0, "positive").astype(dtype), whole(steps, "steps"))
 
 
 @partial(jax.jit, static_argnums=4)
@@ -181,6 +183,8 @@ def exact_step(drift: Float[Array, "n n"], dt: Array) -> tuple[Float[Array, "n n
     """
     decay = jax.scipy.linalg.expm(-drift * dt, max_squarings=48)
     n = len(drift)
-    # E E^T = 1 - int exp(-A s) (A + A^T) exp(-A^T s) ds; rounding must not make the difference indefinite.
-    lift = 4 * n * jnp.finfo(decay.dtype).eps
+    # E E^T = 1 - int exp(-A s) (A + A^T) exp(-A^T s) ds; rounding, which squaring multiplies by the number of turns
+    # in a step, must not make the difference indefinite.
+    turns = jax.lax.stop_gradient(jnp.max(jnp.sum(jnp.abs(drift), axis=0)) * dt)
+    lift = 4 * (n + turns) * jnp.finfo(decay.dtype).eps
     return decay, jnp.linalg.cholesky((1 + lift) * jnp.eye(n, dtype=decay.dtype) - decay @ decay.T)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..results import InputError
-from ._checked import array, concrete, together, whole
+from ._checked import array, concrete, need_symmetric, random_key, together, whole
 
 
 class OscillatorBath(eqx.Module):
@@ -55,6 +55,7 @@ class OscillatorBath(eqx.Module):
         k, c = together(array(stiffness, "stiffness", 2), array(coupling, "coupling", 1))
         if k.shape != (c.shape[0], c.shape[0]):
             raise InputError(f"stiffness has the shape {k.shape}: give {(c.shape[0],) * 2}, one row per coupling")
+        need_symmetric(k, "stiffness")
         squares, modes = jnp.linalg.eigh(k)
         if concrete(squares) and not float(squares[0]) > 0:
             raise InputError(f"stiffness has the eigenvalue {float(squares[0]):g}: give a positive definite matrix")
@@ -66,7 +67,16 @@ class OscillatorBath(eqx.Module):
         return jnp.cos(t[..., None] * self.frequencies) @ (self.couplings / self.frequencies) ** 2
 
     def force(self, time: Any, q0: Any, p0: Any, x0: Any) -> Float[Array, "*t"]:
-        """F(t) of the bath's initial values: sum_j c_j ((q_j - c_j x0 / w_j^2) cos w_j t + p_j / w_j sin w_j t)."""
+        """F(t) of the bath's initial values: sum_j c_j ((q_j - c_j x0 / w_j^2) cos w_j t + p_j / w_j sin w_j t).
+
+        Args:
+            time: t (...).
+            q0, p0: coordinates and momenta of the oscillators (m,), mass weighted.
+            x0: of the coordinate X at t = 0.
+
+        Returns:
+            (...), a force: what the bath does to X beside its friction on X'.
+        """
         w, c = self.frequencies, self.couplings
         t = array(time, "time").astype(w.dtype)[..., None]
         q, p = array(q0, "q0", 1), array(p0, "p0", 1)
@@ -76,10 +86,16 @@ class OscillatorBath(eqx.Module):
         return jnp.cos(t * w) @ (c * shift) + jnp.sin(t * w) @ (c * p / w)
 
     def thermal(self, key: Array, temperature: Any, x0: Any) -> tuple[Float[Array, " m"], Float[Array, " m"]]:
-        """q0 and p0 in equilibrium at kT around x0; then <F(t) F(0)> = kT K(t)."""
+        """q0 and p0 (m,) in equilibrium at kT around x0; then <F(t) F(0)> = kT K(t).
+
+        Args:
+            key: of `jax.random`; `jax.vmap` over several.
+            temperature: kT >= 0, energy.
+            x0: of the coordinate X, which the bath has relaxed to.
+        """
         w = self.frequencies
         scale = jnp.sqrt(array(temperature, "temperature", 0, "not negative")).astype(w.dtype)
-        q, p = jax.random.normal(key, (2, *w.shape), w.dtype) * scale
+        q, p = jax.random.normal(random_key(key), (2, *w.shape), w.dtype) * scale
         return q / w + self.couplings * array(x0, "x0", 0) / w**2, p
 
     def operator(self, stiffness: Any, mass: Any = 1.0) -> Float[Array, "n n"]:

@@ -7,11 +7,12 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from ..results import InputError
-from ._checked import array, concrete, together, whole
+from ._checked import array, concrete, known_number, together, whole
 
 
 class PronyKernel(eqx.Module):
@@ -55,28 +56,35 @@ class PronyKernel(eqx.Module):
         for name, row in (("rates", g), ("frequencies", v), ("shapes", b)):
             if row.shape != w.shape:
                 raise InputError(f"weights has {w.shape[0]} modes and {name} {row.shape[0]}: give one value per mode")
-        if not isinstance(b, Tracer) and bool(jnp.any(jnp.abs(b) > 1)):
+        if not isinstance(b, Tracer) and (np.abs(np.asarray(b)) > 1).any():
             raise InputError("shapes lie outside of -1 .. 1: such a mode is active and has no noise")
         self.weights, self.rates, self.frequencies, self.shapes = together(w, g, v, b)
 
     def __call__(self, time: Any) -> Float[Array, "*t"]:
-        """K(t)."""
-        t = array(time, "time").astype(self.weights.dtype)[..., None]
+        """K(t) at the times t >= 0 (...)."""
+        t = array(time, "time", None, "not negative").astype(self.weights.dtype)[..., None]
         angle = self.frequencies * t
         # sin(v t) / v, smooth through v = 0.
         wave = jnp.cos(angle) + self.shapes * self.rates * t * jnp.sinc(angle / jnp.pi)
         return jnp.sum(self.weights * jnp.exp(-self.rates * t) * wave, axis=-1)
 
     def transform(self, s: Any) -> Array:
-        """Laplace transform at (complex) s: sum w (s + g + b g) / ((s + g)^2 + v^2)."""
-        s = jnp.asarray(s)[..., None]
+        """Laplace transform at complex s (...): sum w (s + g + b g) / ((s + g)^2 + v^2), infinite at a pole."""
+        try:
+            s = jnp.asarray(s)[..., None]
+        except (TypeError, ValueError):
+            raise InputError(f"s={s!r} is no array of numbers: give real or complex numbers") from None
         g = self.rates
         return jnp.sum(self.weights * (s + g + self.shapes * g) / ((s + g) ** 2 + self.frequencies**2), axis=-1)
 
     @property
     def friction(self) -> Float[Array, ""]:
-        """Integral of K over all times: the friction of a slow motion."""
-        return self.transform(jnp.zeros((), self.weights.dtype))
+        """Integral of K over all times: the friction of a slow motion; infinite where a mode never decays."""
+        g, v = self.rates, self.frequencies
+        square = g**2 + v**2
+        mode = (1 + self.shapes) * g / jnp.where(square > 0, square, 1)
+        endless = jnp.where(self.weights > 0, jnp.full((), jnp.inf, square.dtype), jnp.zeros((), square.dtype))
+        return jnp.sum(jnp.where(square > 0, self.weights * mode, endless))
 
     def auxiliary(self) -> tuple[Float[Array, "m m"], Float[Array, " m"], Float[Array, " m"]]:
         """Drift A (2 n, 2 n), coupling c (2 n,), and the diagonal of the symmetric part of A, which noise balances."""
@@ -114,7 +122,7 @@ def fit_prony(
     *,
     oscillating: bool = True,
     start: PronyKernel | None = None,
-    tolerance: float = 1e-10,
+    tolerance: float | None = None,
     max_steps: int = 500,
 ) -> PronyFit:
     """Modes nearest to a kernel, in least squares; passive by construction, however noisy the data.
@@ -126,15 +134,17 @@ def fit_prony(
         friction: K (m,) at these times, unit of K.
         modes: number of modes.
         oscillating: False: exponentials alone (v = b = 0), a completely monotonic kernel.
-        start: modes to start from; default the best of several spread over the spectrum of the data.
-        tolerance: relative, of the parameters and of the misfit.
+        start: as many modes to start from; default the best of several spread over the spectrum of the data.
+        tolerance: relative, of the parameters and of the misfit; default JAX's default precision to the power 2/3
+            (4e-11 in double precision).
         max_steps: of Levenberg-Marquardt.
 
     Returns:
-        `PronyFit`; its derivative with respect to `friction` is the implicit one of the optimum.
+        `PronyFit`; its derivative with respect to `friction` is the implicit one of the optimum: right where
+        `converged`.
 
     Raises:
-        InputError: fewer times than parameters, optimistix is missing.
+        InputError: fewer times than parameters, a start of other modes, optimistix is missing.
 
     Caveats:
         Not a convex problem: look at the residual, and give a start of your own where it is too large.
@@ -150,13 +160,17 @@ def fit_prony(
         raise InputError(
             f"{t.shape[0]} times and {k.shape[0]} values for {modes} modes: give as many, at least {per_mode * modes}"
         )
-    if concrete(t, k) and not (bool(jnp.all(jnp.diff(t) > 0)) and bool(jnp.any(k != 0))):
+    if concrete(t, k) and not ((np.diff(np.asarray(t)) > 0).all() and np.asarray(k).any()):
         raise InputError("time does not increase, or friction is 0 everywhere: there is nothing to fit")
     if start is not None and not isinstance(start, PronyKernel):
         raise InputError(f"start is a {type(start).__name__}: give a PronyKernel")
+    if start is not None and len(start.weights) != modes:
+        raise InputError(f"start has {len(start.weights)} modes: give {modes}, like modes")
     starts = _starts(t, k, modes, oscillating) if start is None else [_scaled(start, 1 / jnp.max(jnp.abs(k)))]
     starts = jax.tree.map(lambda *x: jnp.stack(x), *starts)
-    bound = float(array(tolerance, "tolerance", 0, "positive"))
+    bound = float(jnp.finfo(jnp.result_type(float)).eps) ** (2 / 3)
+    if tolerance is not None:
+        bound = known_number(tolerance, "tolerance")
     return _fit(t, k, starts, bool(oscillating), bound, whole(max_steps, "max_steps"))
 
 

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..results import InputError
-from ._checked import array
+from ._checked import array, need_definite
+from ._correlation import as_trajectories
 
 KINDS: Final = ("first", "second")
 
@@ -28,6 +29,31 @@ class MemoryKernel(eqx.Module):
     time: Float[Array, " n"]
     markov: Float[Array, "d d"]
     friction: Float[Array, "n d d"]
+
+    def noise(self, trajectories: Any) -> Float[Array, "batch k d"]:
+        """The orthogonal noise of every trajectory, what the other terms leave of its rate.
+
+            F(t) = x'(t) - W x(t) + int_0^t K(s) x(t - s) ds
+
+        Of the process that the kernel belongs to, <F(t) x(0)^T> = 0 and <F(t) F(0)^T> = K(t) C(0).
+
+        Args:
+            trajectories: x (batch, steps, d), or (batch, steps) of scalars, in the kernel's step of time.
+
+        Returns:
+            F at the times 0, dt, .. of the k = min(steps, n) first states; central differences (one-sided at both ends)
+            and the trapezoidal rule, errors of order dt^2.
+
+        Raises:
+            InputError: fewer than three steps, other variables.
+        """
+        x = as_trajectories(trajectories)[:, : len(self.friction)]
+        if x.shape[1] < 3 or x.shape[2] != self.markov.shape[0]:
+            raise InputError(
+                f"trajectories of {x.shape[1]} steps and {x.shape[2]} variables: give at least 3 steps, and"
+                f" {self.markov.shape[0]}, like the kernel"
+            )
+        return _noise(self, x)
 
 
 def memory_kernel(
@@ -62,10 +88,11 @@ def memory_kernel(
 
     Returns:
         `MemoryKernel` at the n times, with errors of order dt^2. Without `acceleration` the last value is the
-        extrapolation of the three before. NaN or infinite where C(0) is singular.
+        extrapolation of the three before. NaN or infinite where C(0) is singular (under a trace).
 
     Raises:
-        InputError: fewer than five times, arrays of other shapes, another kind.
+        InputError: fewer than five times, arrays of other shapes, another kind, a C(0) that is not symmetric positive
+            definite.
 
     Source:
         Berkowitz, Morgan, Kouri & McCammon (1981), J. Chem. Phys. 75, 2462-2463 (second kind); Kowalik, Daldrop,
@@ -81,6 +108,7 @@ def memory_kernel(
     c = _matrices(correlation, "correlation")
     if c.shape[0] < 5:
         raise InputError(f"correlation has {c.shape[0]} times: give at least five")
+    need_definite(c[0], "correlation at t = 0", "leave out variables that depend on the others")
     h = array(dt, "dt", 0, "positive").astype(c.dtype)
     given = []
     for value, name in ((rate, "rate"), (acceleration, "acceleration")):
@@ -120,6 +148,21 @@ def _invert(c, h, first, second, kind, kink):
     if second is None:
         friction = friction.at[-1].set(3 * friction[-2] - 3 * friction[-3] + friction[-4])
     return MemoryKernel(h * jnp.arange(len(c), dtype=c.dtype), markov, friction)
+
+
+@jax.jit
+def _noise(memory, x):
+    steps, h = x.shape[1], memory.time[1] - memory.time[0]
+    rate = _rate(jnp.moveaxis(x, 1, 0), h, None, True)
+    padded = 2 * steps
+    spectrum = jnp.einsum(
+        "wab,kwb->kwa", jnp.fft.rfft(memory.friction[:steps], padded, axis=0), jnp.fft.rfft(x, padded, axis=1)
+    )
+    past = jnp.fft.irfft(spectrum, padded, axis=1)[:, :steps]
+    ends = jnp.einsum("ab,knb->kna", memory.friction[0], x) + jnp.einsum(
+        "nab,kb->kna", memory.friction[:steps], x[:, 0]
+    )
+    return jnp.moveaxis(rate, 0, 1) - x @ memory.markov.T + h * (past - 0.5 * ends)
 
 
 def _second_kind(c0, h, markov, rate, acceleration):

@@ -77,6 +77,8 @@ def test_failure_and_precision():
     for found in (twice, aligned):
         assert int(found.code) == 1 and "not converged" in found.reason
         assert np.isnan(np.asarray(found.parameters)).all()
+    mixed = relative_entropy_fit(ring, np.float32(0.1), FINE[:, ::2], COARSE, fine_weights=p)
+    assert float(mixed.parameters) == pytest.approx(0.5 * np.log(np.cosh(1.4)), abs=1e-8)
     single = relative_entropy_fit(
         ring, np.float32(0.1), FINE[:, ::2].astype(np.float32), COARSE.astype(np.float32), fine_weights=p
     )
@@ -94,6 +96,9 @@ def test_failure_and_precision():
         (lambda: relative_entropy_fit(ring, 0.1, FINE, FINE, 0.0), "temperature"),
         (lambda: relative_entropy_fit(ring, 0.1, FINE, FINE, fine_weights=[1.0]), "fine_weights"),
         (lambda: relative_entropy_fit(ring, "a", FINE, FINE), "start"),
+        (lambda: relative_entropy_fit(ring, 0.1, FINE, FINE, fine_weights=np.zeros(256)), "0 everywhere"),
+        (lambda: cross_entropy(ring, "a", FINE, FINE), "parameters"),
+        (lambda: cross_entropy(ring, None, FINE, FINE), "parameters"),
     ],
 )
 def test_bad_input(call, said, unchecked):

@@ -46,6 +46,8 @@ def test_certificate(paths):
     correlation = np.stack([np.linalg.matrix_power(a, n)[:2, :2] for n in range(7)])
     other = certify_memory(discrete_memory(None, 4, correlation=correlation), paths)
     assert not other.holds and "other trajectories" in other.reason
+    single = certify_memory(memory, paths.astype(np.float32))
+    assert float(single.fluctuation) == pytest.approx(float(certify_memory(memory, paths).fluctuation), rel=1e-3)
     # Paths that grow are not stationary: the noise is orthogonal, and too large for its memory.
     grown = paths * 1.3 ** np.arange(16)[:, None]
     report = certify_memory(discrete_memory(grown[:, :6], 4), grown[:, :6])
@@ -74,12 +76,20 @@ def test_derivative(paths):
     assert float(jax.grad(f)(x)[3, 2, 1]) == pytest.approx(float(f(x + bump) - f(x - bump)) / 2e-6, rel=1e-5)
 
 
+KNOWN = discrete_memory(None, 1, correlation=np.ones((2, 1, 1)))
+
+
 @pytest.mark.parametrize(
     "call, said",
     [
         (lambda: discrete_memory(np.ones((3, 4)), 4), "steps"),
         (lambda: discrete_memory(np.ones((3, 4)), 0), "lags"),
         (lambda: discrete_memory(None, 4), "trajectories"),
+        (lambda: discrete_memory(np.eye(3), 1, correlation=np.ones((2, 1, 1))), "both"),
+        (lambda: discrete_memory(np.ones((9, 5, 2)), 2), "linearly"),
+        (lambda: KNOWN.noise(np.ones((3, 9, 2))), "observables"),
+        (lambda: certify_memory(None, np.ones((3, 9))), "DiscreteMemory"),
+        (lambda: certify_memory(KNOWN, np.ones((63, 9))), "63 trajectories"),
         (lambda: discrete_memory(None, 4, correlation=np.ones((3, 2, 2))), "correlation"),
         (lambda: certify_memory(discrete_memory(np.eye(3)[:, :2], 1), np.ones((3, 9, 2))), "observables"),
         (lambda: discrete_memory(np.eye(3)[:, :2], 1).predict(np.ones((2, 3)), 4), "start"),

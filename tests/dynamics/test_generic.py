@@ -79,6 +79,26 @@ def test_construction_holds_for_any_matrices():
     np.testing.assert_array_equal(path.state, 0.0)
 
 
+def test_construction_that_leaves_nothing():
+    """In two variables L between two projections is 0, and so is M with its range along grad E."""
+    numbers = jnp.asarray(np.random.default_rng(0).normal(size=(2, 2)))
+    square, log = lambda z, p: 0.5 * z @ z, lambda z, p: jnp.sum(jnp.log(z))
+    law = Generic.constructed(square, log, lambda z, p: p, lambda z, p: z[:, None], numbers)
+    assert law.certify([1.0, 2.0]).holds
+    path = integrate_generic(law, [1.0, 2.0], 0.1, 3)
+    np.testing.assert_allclose(path.state, np.tile([1.0, 2.0], (3, 1)), atol=1e-15)
+
+
+def test_precisions_that_differ():
+    """A start in float32, a parameter in float64: the path is in float64; a list is a state too."""
+    law = Generic(energy, entropy, poisson, friction, jnp.asarray([0.2], jnp.float64)[0])
+    path = integrate_generic(law, np.asarray(Z0, np.float32), 1.0, 2)
+    assert path.state.dtype == jnp.float64
+    np.testing.assert_array_equal(path.state, integrate_generic(law, Z0, 1.0, 2).state)
+    np.testing.assert_array_equal(OSCILLATOR.rate(Z0), [0.0, -1.0, 0.0])
+    np.testing.assert_array_equal(discrete_gradient(energy, [1, 0, 2], [2, 0, 2]), [1.5, 0.0, 1.0])
+
+
 @pytest.mark.parametrize(
     "changed, residual",
     [
@@ -173,6 +193,13 @@ def test_single_precision():
     "call, said",
     [
         (lambda: Generic(energy, None, poisson, friction), "entropy"),
+        (lambda: Generic(lambda z: z[0], entropy, poisson, friction), "takes"),
+        (lambda: Generic(energy, lambda z, p: 1, poisson, friction).certify(Z0), "entropy returns"),
+        (lambda: Generic(lambda z, p: 1j * z[0], entropy, poisson, friction).certify(Z0), "energy returns the dtype"),
+        (lambda: OSCILLATOR.rate([1.0, 0.0]), "poisson"),
+        (lambda: discrete_gradient(energy, Z0, [1.0, 2.0]), "start"),
+        (lambda: discrete_gradient(lambda z, p: z, Z0, Z0), "function"),
+        (lambda: discrete_gradient(energy, "a", Z0), "start"),
         (lambda: OSCILLATOR.certify("z"), "z"),
         (lambda: OSCILLATOR.certify(Z0, tolerance="small"), "tolerance"),
         (lambda: integrate_generic(OSCILLATOR, [[1.0, 0.0, 2.0]], 0.1, 2), "z"),

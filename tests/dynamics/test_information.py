@@ -149,6 +149,32 @@ def test_window_of_an_image():
     assert slope == pytest.approx(float(f(x + bump) - f(x - bump)) / 2e-5, rel=1e-6)
 
 
+def test_window_of_an_image_that_is_not_gaussian():
+    """Voxels exp(g) with normal errors say less than second order has it: against a quadrature, and estimated."""
+    rng, s = np.random.default_rng(0), 0.6
+    image = np.exp(rng.normal(size=(20, 400)))
+    second_order = float(window_information(image, 1, s, dim=1).kept)
+    # I = h(y) - h(error): the density of y = exp(g) + error on a grid.
+    g, y = np.linspace(-8, 8, 1601), np.linspace(-3, 60, 6301)
+    weight = np.exp(-0.5 * g**2) / np.sqrt(2 * np.pi) * 0.01
+    p = weight @ np.exp(-0.5 * ((y - np.exp(g)[:, None]) / s) ** 2) / (s * np.sqrt(2 * np.pi))
+    exact = -np.sum(p * np.log(np.maximum(p, 1e-300))) * 0.01 - 0.5 * np.log(2 * np.pi * np.e * s**2)
+    assert second_order > exact + 0.3
+    x = image[:5].ravel()
+    estimate = float(neighbour_information(x, x + s * rng.normal(size=x.size)))
+    assert estimate == pytest.approx(exact, abs=0.05)
+
+
+def test_constants_inside_a_program():
+    """Numbers that are known inside `jax.jit` are checked like those outside."""
+    p = jnp.asarray([0.5, 0.5])
+    assert float(jax.jit(lambda: entropy(p))()) == pytest.approx(np.log(2))
+    with pytest.raises(InputError, match="sums"):
+        jax.jit(lambda: entropy(2 * np.asarray([0.5, 0.5])))()
+    with pytest.raises(InputError, match="noise"):
+        jax.jit(lambda x: window_information(x, 1, -1.0).full)(jnp.arange(8.0))
+
+
 @pytest.mark.parametrize(
     "call, said",
     [
@@ -159,10 +185,20 @@ def test_window_of_an_image():
         (lambda: through_channel(pair(0.1), np.ones((2, 2))), "channel"),
         (lambda: gaussian_mutual_information(np.eye(2), [0, 1]), "first"),
         (lambda: gaussian_mutual_information(np.eye(2), "a"), "first"),
+        (lambda: gaussian_mutual_information(np.eye(3), "0"), "first"),
+        (lambda: gaussian_mutual_information(np.eye(3), [0.9]), "first"),
+        (lambda: gaussian_mutual_information(np.eye(3), [True, False, False]), "mask"),
+        (lambda: gaussian_mutual_information([[1.0, 0.5], [0.0, 1.0]], [0]), "not symmetric"),
+        (lambda: gaussian_relative_entropy([0, 0], [[1.0, 0.5], [0, 1]], [0, 0], np.eye(2)), "not symmetric"),
+        (lambda: gaussian_relative_entropy([0, 0], np.eye(2), [0, 0], [[1.0, 0.5], [0, 1]]), "reference is not symm"),
         (lambda: gaussian_relative_entropy([0.0], np.eye(2), [0.0], np.eye(1)), "means"),
         (lambda: data_processing("a", 1.0), "before"),
         (lambda: neighbour_information(np.ones(3), np.ones(4)), "samples"),
         (lambda: neighbour_information(np.ones(3), np.ones(3)), "neighbours"),
+        (lambda: neighbour_information(np.arange(30) % 5, np.arange(30.0)), "x repeats"),
+        (lambda: neighbour_information(np.arange(30.0), np.zeros(30)), "y repeats"),
+        (lambda: variational_information(7, np.ones(9), np.ones(9)), "key"),
+        (lambda: entropy(10**400), "no array"),
         (lambda: variational_information(jax.random.key(0), np.ones(3), np.ones(3)), "samples"),
         (lambda: chain_window_information(1.5, 0.1, 3), "fraction"),
         (lambda: chain_window_information(0.5, 1.0, 3), "correlation"),

@@ -70,6 +70,15 @@ def test_derivative():
         assert float(slope) == pytest.approx(float(f(p + bump) - f(p - bump)) / 2e-6, rel=1e-6)
 
 
+def test_modes_far_from_the_step():
+    """A mode that turns 10^6 times in a step and hardly decays: its force stays in equilibrium (2000 paths, seed 2)."""
+    kernel = PronyKernel([1.0], [1e-6], [1e4])
+    system = GeneralizedLangevin(lambda x, p: 0 * x, kernel, temperature=0.5)
+    run = lambda key: system.simulate(key, [0.0], [0.0], 100.0, 3)  # noqa: E731
+    f = np.asarray(jax.vmap(run)(jax.random.split(jax.random.key(2), 2000)).force)[:, -1, 0]
+    assert np.mean(f**2) == pytest.approx(0.5, abs=4 * 0.5 * np.sqrt(2 / 2000))
+
+
 def test_single_precision():
     kernel = PronyKernel(jnp.ones(1, jnp.float32), jnp.ones(1, jnp.float32))
     path = GeneralizedLangevin(spring, kernel, parameters=np.float32(1)).simulate(
@@ -82,6 +91,9 @@ def test_single_precision():
     "call, said",
     [
         (lambda: GeneralizedLangevin(3.0, ONE), "force"),
+        (lambda: GeneralizedLangevin(lambda x: -x, ONE), "takes"),
+        (lambda: run(key=3), "key"),
+        (lambda: coloured_noise(jax.random.split(KEY), ONE, 1.0, 0.1, 3), "key"),
         (lambda: GeneralizedLangevin(spring, 2.0), "kernel"),
         (lambda: GeneralizedLangevin(spring, ONE, mass=0.0), "mass"),
         (lambda: GeneralizedLangevin(spring, ONE, temperature=-1.0), "temperature"),
@@ -101,5 +113,5 @@ def test_bad_input(call, said, unchecked):
 
 
 def run(**changed):
-    given = {"x0": [1.0], "v0": [0.0], "dt": 0.1, "steps": 2} | changed
-    return GeneralizedLangevin(spring, ONE, parameters=1.0).simulate(jax.random.key(0), **given)
+    given = {"key": KEY, "x0": [1.0], "v0": [0.0], "dt": 0.1, "steps": 2} | changed
+    return GeneralizedLangevin(spring, ONE, parameters=1.0).simulate(**given)

@@ -1,5 +1,7 @@
 """Conditional expectation and linear projection of a force: `mz.projection`, and projections of samples."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,15 +27,29 @@ def test_two_projections():
     np.testing.assert_allclose(found.linear[np.asarray(at), 0], linear, atol=1e-8)
     # kT = -<x f>: the spring is kT / <x^2>.
     assert float(found.spring[0, 0]) == pytest.approx(1 / 0.8435053373151843, rel=1e-9)
-    assert float(found.orthogonality.max()) < 1e-12
+    assert float(found.orthogonality.max()) < 1e-12 and float(found.equipartition) < 1e-12
     assert float(found.distance) > 0.5
     # Of a harmonic potential the two are one.
     same = project_force(lambda x, y: x[0] ** 2 + x[0] * y[0] + y[0] ** 2, X, Y, 0.5)
     assert float(same.distance) < 1e-7
 
 
+def test_rules_that_do_not_reach():
+    """Nodes that cut the ensemble off: equipartition is off by p x at the ends, 2 a p(a) for a Gaussian."""
+    a, harmonic = 1.5, lambda x, y: 0.5 * (x @ x + y @ y)
+    found = project_force(harmonic, np.linspace(-a, a, 3001), Y)
+    from_closed_form = 2 * a * np.exp(-(a**2) / 2) / (np.sqrt(2 * np.pi) * math.erf(a / np.sqrt(2)))
+    assert float(found.equipartition) == pytest.approx(from_closed_form, rel=2e-3)
+    # No force at all: the two projections agree, and nothing is divided by it.
+    free = project_force(lambda x, y: 0.5 * y @ y, X, Y)
+    assert float(free.distance) == 0 and float(jnp.abs(free.spring).max()) == 0
+
+
 def test_weights_of_a_rule():
-    """Gauss-Hermite nodes in y, exact for a Gaussian."""
+    """Gauss-Hermite nodes in y, exact for a Gaussian; Gauss-Legendre nodes in x: the moment of `mz.projection`."""
+    points, shares = np.polynomial.legendre.leggauss(80)
+    legendre = project_force(potential, 6 * points, Y, resolved_weights=shares)
+    assert float(legendre.spring[0, 0]) == pytest.approx(1 / 0.8435053373151843, rel=1e-9)
     nodes, weights = np.polynomial.hermite_e.hermegauss(12)
     rule = {"unresolved_weights": weights * np.exp(nodes**2 / 2)}
     found = project_force(potential, X, nodes, **rule)
@@ -72,7 +88,12 @@ def test_derivative():
         (lambda: project_force(potential, X, Y, 0.0), "temperature"),
         (lambda: project_force(potential, X, Y, unresolved_weights=[1.0]), "unresolved_weights"),
         (lambda: project_force(potential, np.ones((2, 2, 2)), Y), "resolved"),
+        (lambda: project_force(lambda x: x[0], X, Y), "takes"),
+        (lambda: project_force(potential, [0.0], Y), "resolved"),
+        (lambda: project_force(lambda x, y: jnp.log(x[0]) + y[0] ** 2, X, Y), "not finite"),
         (lambda: project(np.ones((3, 1)), np.ones((4, 1))), "samples"),
+        (lambda: project(np.ones((2, 1)), np.ones((2, 3))), "at least as many samples"),
+        (lambda: project(np.ones((9, 1)), np.stack([np.arange(9.0), np.ones(9), 2 * np.ones(9)], axis=1)), "feature 2"),
         (lambda: project(np.ones((3, 1)), np.ones((3, 1)), -np.ones(3)), "weights"),
     ],
 )

@@ -41,6 +41,17 @@ def test_auxiliary_variables():
     assert np.isfinite(slope).all()
 
 
+def test_friction_of_modes_that_do_not_decay():
+    """A constant memory gives infinite friction, an undamped oscillation none, a mode of no weight nothing."""
+    assert np.isinf(PronyKernel([1.0], [0.0]).friction)
+    assert float(PronyKernel([1.0, 0.0, 3.0], [0.0, 0.0, 2.0], [2.0, 0.0, 0.0]).friction) == pytest.approx(1.5)
+    # Known numbers are checked inside a program too.
+    inside = jax.jit(lambda t: PronyKernel([1.0], [0.5], [0.0], jnp.asarray([0.2]))(t))
+    assert float(inside(1.0)) == pytest.approx(np.exp(-0.5) * 1.1, rel=1e-12)
+    with pytest.raises(InputError, match="shapes"):
+        jax.jit(lambda t: PronyKernel([1.0], [0.5], [0.0], [1.5])(t))(1.0)
+
+
 def test_fits():
     t = np.linspace(0, 15, 151)
     exact = PronyKernel([1.0, 0.5], [0.3, 0.5], [0.0, 2.0], [0.0, 0.5])
@@ -81,6 +92,10 @@ def test_single_precision():
         (lambda: PronyKernel([1.0], [1.0, 2.0]), "rates"),
         (lambda: PronyKernel([1.0], [1.0], shapes=[1.5]), "shapes"),
         (lambda: PronyKernel(1.0, 1.0), "weights"),
+        (lambda: PronyKernel([1.0], [1.0])(-0.1), "not negative"),
+        (lambda: PronyKernel([1.0], [1.0]).transform("s"), "s='s'"),
+        (lambda: fit_prony(np.arange(9.0), np.ones(9), 2, start=PronyKernel([1.0], [1.0])), "start has 1 modes"),
+        (lambda: jax.jit(lambda e: fit_prony(np.arange(9.0), np.ones(9), 1, tolerance=e))(0.1), "traced"),
         (lambda: fit_prony([0.0, 1.0], [1.0, 0.5], 3), "times"),
         (lambda: fit_prony([0.0, 1.0], [1.0, 0.5], -1), "modes"),
         (lambda: fit_prony(np.arange(9.0), np.arange(9.0), 1, start=3.0), "start"),

@@ -84,6 +84,28 @@ def test_from_trajectories():
     np.testing.assert_allclose(single, direct, atol=1e-5)
 
 
+def test_orthogonal_noise():
+    """Of 3000 Gaussian paths with C = J0(2 t): <F(t) x(0)> = 0, <F(t) F(0)> = K(t), within 4 standard errors."""
+    h, n, modes = 0.1, 51, 60
+    c, _, _, exact = rubin(h)
+    angle = (np.arange(modes) + 0.5) * np.pi / (2 * modes)
+    phase = 2 * np.cos(angle)[:, None] * h * np.arange(n + 7)
+    waves = np.concatenate([np.cos(phase), np.sin(phase)]) / np.sqrt(modes)
+    x = np.random.default_rng(0).normal(size=(3000, 2 * modes)) @ waves
+    memory = memory_kernel(c, h)
+    f = np.asarray(memory.noise(x))[..., 0]
+    assert f.shape == (3000, n)
+    assert (np.abs(np.mean(f * x[:, :1], axis=0)) < 4 * np.sqrt(2 / 3000)).all()
+    assert (np.abs(np.mean(f * f[:, :1], axis=0) - exact) < 4 * np.sqrt((4 + exact**2) / 3000)).all()
+    # By hand: the trapezoidal rule of one path of two variables, also a short one.
+    two = memory_kernel(c[:, None, None] * np.asarray([[2.0, 0.3], [0.3, 1.0]]), h)
+    path = x[:2, :20].T
+    k, w = np.asarray(two.friction), np.asarray(two.markov)
+    past = sum(h * (0.5 if j in (0, 9) else 1) * k[j] @ path[9 - j] for j in range(10))
+    by_hand = (path[10] - path[8]) / (2 * h) - w @ path[9] + past
+    np.testing.assert_allclose(two.noise(path[None])[0, 9], by_hand, atol=1e-12)
+
+
 def test_derivatives():
     """Through correlation and inversion, against central differences; under vmap and jit."""
     x = jnp.asarray(np.cumsum(np.random.default_rng(1).normal(size=(6, 12)), axis=1))
@@ -108,6 +130,11 @@ def test_derivatives():
         (lambda: memory_kernel(np.ones(9), 0.1, rate=np.ones(8)), "rate"),
         (lambda: memory_kernel(np.ones(9), 0.1, acceleration=np.ones(9), kind="first"), "acceleration"),
         (lambda: memory_kernel(None, 0.1), "correlation"),
+        (lambda: memory_kernel(np.zeros(9), 0.1), "not positive definite"),
+        (lambda: memory_kernel(np.ones((9, 2, 2)), 0.1), "not positive definite"),
+        (lambda: memory_kernel(np.tile([[1.0, 0.5], [0.0, 1.0]], (9, 1, 1)), 0.1), "not symmetric"),
+        (lambda: memory_kernel(np.ones(9), 0.1).noise(np.ones((2, 9, 2))), "variables"),
+        (lambda: memory_kernel(np.ones(9), 0.1).noise(np.ones((2, 2))), "steps"),
         (lambda: time_correlation(np.ones(5)), "trajectories"),
         (lambda: time_correlation(np.ones((2, 5)), 9), "lags"),
         (lambda: time_correlation("x"), "trajectories"),

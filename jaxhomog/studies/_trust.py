@@ -202,7 +202,8 @@ def _judged_sample(
         stationarity_item(stationarity(images, dim=d, level=confidence), indicator),
     ]
     say("correlations")
-    found, length = (measure(indicator, dim=d, periodic=False) for measure in (integral_range, measured_length))
+    found = integral_range(indicator, dim=d, periodic=False)
+    length = measured_length(indicator, dim=d, periodic=False)
     items.append(correlation_item(found, length, space, _curve(indicator, d)))
     items.append(ergodicity_item(ergodicity(images, dim=d), d))
     code, cell = SUCCESS, None

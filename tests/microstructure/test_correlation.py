@@ -28,8 +28,8 @@ def test_correlation_by_brute_force(shape):
     axes = tuple(range(1, len(shape) + 1))
     for lag in np.ndindex(*shape):
         pairs = chi * np.roll(chi, [-v for v in lag], axes)
-        np.testing.assert_allclose(found[(slice(None), *lag)], pairs.mean(axis=axes), atol=1e-14)
-    np.testing.assert_allclose(two_point_correlation(chi[1]), found[1], atol=1e-14)
+        np.testing.assert_allclose(found[(slice(None), *lag)], pairs.mean(axis=axes), rtol=0, atol=1e-14)
+    np.testing.assert_allclose(two_point_correlation(chi[1]), found[1], rtol=0, atol=1e-14)
 
 
 @pytest.mark.parametrize("shape", ((11,), (10, 7), (4, 1, 6)))
@@ -42,15 +42,17 @@ def test_correlation_inside_a_crop_by_brute_force(shape):
         first = tuple(slice(max(-r, 0), n - max(r, 0)) for r, n in zip(lag, shape, strict=True))
         second = tuple(slice(max(r, 0), n - max(-r, 0)) for r, n in zip(lag, shape, strict=True))
         for k in range(2):
-            np.testing.assert_allclose(found[(k, *at)], np.mean(chi[k][first] * chi[k][second]), atol=1e-13)
+            np.testing.assert_allclose(found[(k, *at)], np.mean(chi[k][first] * chi[k][second]), rtol=0, atol=1e-13)
 
 
 def test_a_crop_of_two_halves():
     """S2(r) = (n/2 - r) / (n - r) inside, (n/2 - r) / n around; one face inside, two around, and its exact slope."""
     n, r = 64, np.arange(20)
     chi = laminate((n, 9), (0.5, 0.5))
-    np.testing.assert_allclose(two_point_correlation(chi)[:20, 0], (n / 2 - r) / n, atol=1e-14)
-    np.testing.assert_allclose(two_point_correlation(chi, periodic=False)[:20, 3], (n / 2 - r) / (n - r), atol=1e-14)
+    np.testing.assert_allclose(two_point_correlation(chi)[:20, 0], (n / 2 - r) / n, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(
+        two_point_correlation(chi, periodic=False)[:20, 3], (n / 2 - r) / (n - r), rtol=0, atol=1e-14
+    )
     around, inside = specific_surface(chi), specific_surface(chi, periodic=False)
     slope = 1 / (n - 1) - 0.5 / (n - 2)
     assert inside == pytest.approx(np.pi / 4 * (1 + 2**0.5) * slope, rel=1e-12)
@@ -79,7 +81,7 @@ def test_derivative():
     chi = np.random.default_rng(1).random((6, 5))
     gradient = jax.grad(lambda x: two_point_correlation(x)[2, 4])(chi)
     expected = (np.roll(chi, (-2, -4), (0, 1)) + np.roll(chi, (2, 4), (0, 1))) / 30
-    np.testing.assert_allclose(gradient, expected, atol=1e-14)
+    np.testing.assert_allclose(gradient, expected, rtol=0, atol=1e-14)
 
 
 @pytest.mark.slow

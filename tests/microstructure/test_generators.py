@@ -91,12 +91,12 @@ def test_voronoi_takes_the_nearest_point(shape, grains):
 
 def test_random_rotations_are_rotations_and_uniform():
     r = random_rotations(20_000, seed=2)
-    np.testing.assert_allclose(r @ np.swapaxes(r, 1, 2), np.broadcast_to(np.eye(3), r.shape), atol=1e-14)
-    np.testing.assert_allclose(np.linalg.det(r), 1, atol=1e-13)
+    np.testing.assert_allclose(r @ np.swapaxes(r, 1, 2), np.broadcast_to(np.eye(3), r.shape), rtol=0, atol=1e-14)
+    np.testing.assert_allclose(np.linalg.det(r), 1, rtol=0, atol=1e-13)
     # Haar moments: <R> = 0, <R_ij²> = 1/3, <R_ij⁴> = 1/5, and <tr R> = 0 (one seed; five standard errors).
-    np.testing.assert_allclose(r.mean(0), 0, atol=5 * 0.58 / 141)
-    np.testing.assert_allclose((r**2).mean(0), 1 / 3, atol=5 * 0.3 / 141)
-    np.testing.assert_allclose((r**4).mean(0), 1 / 5, atol=5 * 0.27 / 141)
+    np.testing.assert_allclose(r.mean(0), 0, rtol=0, atol=5 * 0.58 / 141)
+    np.testing.assert_allclose((r**2).mean(0), 1 / 3, rtol=0, atol=5 * 0.3 / 141)
+    np.testing.assert_allclose((r**4).mean(0), 1 / 5, rtol=0, atol=5 * 0.27 / 141)
     assert random_rotations(0).shape == (0, 3, 3)
 
 

@@ -36,7 +36,7 @@ def test_derivatives_of_a_weighted_mean():
     a, w = jnp.asarray(np.random.default_rng(1).random((2, 4, 6)))
     by_a, by_w = jax.jit(jax.grad(spatial_average, (0, 1)))(a, w)
     np.testing.assert_allclose(by_a, w / w.sum())
-    np.testing.assert_allclose(by_w, (a - spatial_average(a, w)) / w.sum(), atol=1e-15)
+    np.testing.assert_allclose(by_w, (a - spatial_average(a, w)) / w.sum(), rtol=0, atol=1e-15)
 
 
 def test_smooth_windows_are_a_partition_of_unity():
@@ -49,13 +49,13 @@ def test_smooth_windows_are_a_partition_of_unity():
     np.testing.assert_allclose(total, 12 / (12 * 16), rtol=1e-6)
     row = np.asarray(smooth_window((15,), 3.0))
     x = np.arange(15) - 7.0
-    np.testing.assert_allclose(row, np.where(abs(x) < 3, (1 + np.cos(np.pi * x / 3)) / 2, 0) / 3, atol=1e-12)
+    np.testing.assert_allclose(row, np.where(abs(x) < 3, (1 + np.cos(np.pi * x / 3)) / 2, 0) / 3, rtol=0, atol=1e-12)
     assert smooth_window((9, 1), 2.0).shape == (9, 1)
     shifted = smooth_window((12, 16), 4.0, jnp.asarray([0.0, 16.0]))
-    np.testing.assert_allclose(shifted, np.roll(smooth_window((12, 16), 4.0), (-6, -8), (0, 1)), atol=1e-12)
+    np.testing.assert_allclose(shifted, np.roll(smooth_window((12, 16), 4.0), (-6, -8), (0, 1)), rtol=0, atol=1e-12)
     centres = jnp.asarray([[1.0, 2.0], [5.5, 3.0]])
     lanes = jax.jit(jax.vmap(lambda c: smooth_window((8, 8), 3.0, c)))(centres)
-    np.testing.assert_allclose(lanes[1], smooth_window((8, 8), 3.0, centres[1]), atol=1e-12)
+    np.testing.assert_allclose(lanes[1], smooth_window((8, 8), 3.0, centres[1]), rtol=0, atol=1e-12)
 
 
 def test_ensemble_average_by_scipy():

@@ -13,8 +13,8 @@ def test_layers_on_voxel_faces_are_exact():
     grid, k = jh.Grid((6, 2), (3.0, 0.5)), (jh.LinearConduction(4.0), jh.LinearConduction(1.0))
     value = jh.shape_bounds(grid, jh.shapes.Box((1.25, 0.2), (1.5, 0.5)), *k, tolerance=1e-12).value
     exact = np.diag([1 / (0.5 / 4 + 0.5), 2.5])
-    np.testing.assert_allclose(value.lower, exact, atol=1e-10)
-    np.testing.assert_allclose(value.upper, exact, atol=1e-10)
+    np.testing.assert_allclose(value.lower, exact, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(value.upper, exact, rtol=0, atol=1e-10)
     assert float(value.cut) == 0
 
 
@@ -25,8 +25,8 @@ def test_layers_inside_voxels_are_enclosed():
     value = jh.shape_bounds(grid, jh.shapes.Box((1.4, 0.5), (1.8, 2.0)), *k, tolerance=1e-12).value
     few, many = 1 / 6, 3 / 6  # of the soft phase
     mean = lambda f: np.diag([1 / (f + (1 - f) / 4), f + (1 - f) * 4])  # noqa: E731
-    np.testing.assert_allclose(value.upper, mean(few), atol=1e-10)
-    np.testing.assert_allclose(value.lower, mean(many), atol=1e-10)
+    np.testing.assert_allclose(value.upper, mean(few), rtol=0, atol=1e-10)
+    np.testing.assert_allclose(value.lower, mean(many), rtol=0, atol=1e-10)
     assert float(value.cut) == pytest.approx(2 / 6)
 
 
@@ -80,8 +80,8 @@ def test_fractions_in_place_of_a_shape():
     f = np.repeat(np.array([[0.0, 0.0], [0.3, 0.3], [1.0, 1.0]]), 2, axis=0)
     k = jh.LinearConduction(2.0), jh.LinearConduction(1.0)
     value = jh.shape_bounds(jh.Grid((6, 2)), f, *k, tolerance=1e-12).value
-    np.testing.assert_allclose(value.upper, np.diag([3 / (1 + 0.5 + 0.5), 5 / 3]), atol=1e-10)
-    np.testing.assert_allclose(value.lower, np.diag([3 / (1 + 1 + 0.5), 4 / 3]), atol=1e-10)
+    np.testing.assert_allclose(value.upper, np.diag([3 / (1 + 0.5 + 0.5), 5 / 3]), rtol=0, atol=1e-10)
+    np.testing.assert_allclose(value.lower, np.diag([3 / (1 + 1 + 0.5), 4 / 3]), rtol=0, atol=1e-10)
 
 
 def test_bad_input_says_what_to_do(unchecked):

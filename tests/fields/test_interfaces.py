@@ -34,28 +34,28 @@ def bar_faces(q_in, q_out, n=200):
 def test_a_source_on_an_interface_of_a_bar():
     """if.source_jump: q1 = 2, q2 = 5, T = 0.6; (q(1) - q(0)) / L = 3 = 0 + [q] / L."""
     grid, first, t, q1, q2 = bar(3.0)
-    np.testing.assert_allclose((t, q1, q2), (0.6, 2.0, 5.0), atol=1e-10)
+    np.testing.assert_allclose((t, q1, q2), (0.6, 2.0, 5.0), rtol=0, atol=1e-10)
     term = interface_term(grid, first, q2 - q1, periodic=False)
     balance = averaged_balance(grid, bar_faces(q1, q2), source=0.0, interface=term)
-    np.testing.assert_allclose(balance.outflow, 3.0, atol=1e-10)
-    np.testing.assert_allclose(balance.interface, 3.0, atol=1e-10)
-    np.testing.assert_allclose(balance.residual, 0.0, atol=1e-10)
-    np.testing.assert_allclose(balance.lost, 3.0, atol=1e-10)
+    np.testing.assert_allclose(balance.outflow, 3.0, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(balance.interface, 3.0, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(balance.residual, 0.0, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(balance.lost, 3.0, rtol=0, atol=1e-10)
 
 
 def test_a_jump_of_the_conductivity_alone_makes_no_term():
     """if.no_source: q = 3.125 on both sides though k jumps."""
     grid, first, _, q1, q2 = bar(0.0)
-    np.testing.assert_allclose((q1, q2), 3.125, atol=1e-10)
+    np.testing.assert_allclose((q1, q2), 3.125, rtol=0, atol=1e-10)
     balance = averaged_balance(grid, bar_faces(q1, q2), interface=interface_term(grid, first, q2 - q1, periodic=False))
-    np.testing.assert_allclose((balance.interface, balance.residual[0], balance.lost[0]), 0.0, atol=1e-10)
+    np.testing.assert_allclose((balance.interface, balance.residual[0], balance.lost[0]), 0.0, rtol=0, atol=1e-10)
 
 
 def test_a_mirrored_end_is_no_interface():
     grid, first, *_ = bar(0.0)
-    np.testing.assert_allclose(interface_area(grid, first, 1, periodic=False), 1.0, atol=1e-10)
-    np.testing.assert_allclose(interface_area(grid, first, 1, periodic=True), 2.0, atol=1e-10)
-    np.testing.assert_allclose(interface_area(grid, first, 1, periodic=(True, False)), 2.0, atol=1e-10)
+    np.testing.assert_allclose(interface_area(grid, first, 1, periodic=False), 1.0, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(interface_area(grid, first, 1, periodic=True), 2.0, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(interface_area(grid, first, 1, periodic=(True, False)), 2.0, rtol=0, atol=1e-10)
 
 
 def test_a_sphere_that_emits_heat():
@@ -119,7 +119,7 @@ def test_lengths_are_leaves():
 
 def test_nothing_has_no_interface_and_refusals():
     grid = jh.Grid((6, 5))
-    np.testing.assert_allclose(surface_density(grid, np.ones(grid.shape)), 0.0, atol=1e-7)
+    np.testing.assert_allclose(surface_density(grid, np.ones(grid.shape)), 0.0, rtol=0, atol=1e-7)
     with pytest.raises(jh.InputError, match="indicator"):
         interface_term(grid, np.ones((5, 6)), 1.0)
     with pytest.raises(jh.InputError, match="jump"):

@@ -84,7 +84,7 @@ def test_force_is_the_assembled_one(name, physics, form, shape):
     expected = (k @ u.ravel() + np.einsum("nck,ck->n", load, macro)).reshape(u.shape)
     response = law.response(shape, jnp.float64)
     got = quick_jit(ELEMENTS[name].force)(response, jnp.asarray(u), jnp.asarray(h), jnp.asarray(macro))
-    np.testing.assert_allclose(got, expected, atol=1e-12 * np.abs(expected).max())
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("shape", [(8, 5), (3, 1), (5, 4, 6)], ids=str)
@@ -110,7 +110,7 @@ def test_gradient_and_divergence_are_adjoint(name, physics, shape):
     # An affine field is what `macro` adds: the mean of the gradient is macro, whatever the fluctuation.
     macro = jnp.asarray(rng.normal(size=(v.shape[0], len(shape))))
     mean = element.mean_gradient(element.gradient(v, h, macro), v)
-    np.testing.assert_allclose(mean, macro, atol=1e-13)
+    np.testing.assert_allclose(mean, macro, rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize("shape", [(5, 4), (4, 6), (3, 5), (1, 4), (3, 4, 3), (2, 4, 2)], ids=str)
@@ -128,7 +128,7 @@ def test_green_operator_is_the_pseudo_inverse(name, physics, shape):
     c = components(physics, shape)
     green = green_operator(ELEMENTS[name], shape, jnp.asarray(h), tuple(jnp.asarray(m) for m in moduli))
     got = quick_jit(jax.vmap(green))(jnp.eye(len(k)).reshape(len(k), c, *shape)).reshape(len(k), -1)
-    np.testing.assert_allclose(got, expected, atol=1e-11 * np.abs(expected).max())
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-11 * np.abs(expected).max())
     kernel = len(k) - np.linalg.matrix_rank(k, tol=1e-9 * np.abs(k).max())
     if name in ("q1", "fv") or (name == "q1bar" and d == 2) or all(n % 2 for n in shape):
         assert kernel == c
@@ -167,10 +167,10 @@ def test_moduli_of_every_point_are_those_of_the_assembled_element(name, shape):
         return force, pair_energies(element, response, u, spacing, macros), mean, several
 
     force, pairs, mean, several = ours(response, jnp.asarray(u), jnp.asarray(macros))
-    np.testing.assert_allclose(force, forces, atol=1e-12 * np.abs(forces).max())
-    np.testing.assert_allclose(pairs, powers, atol=1e-12 * np.abs(powers).max())
-    np.testing.assert_allclose(several, means, atol=1e-12 * np.abs(means).max())
-    np.testing.assert_allclose(mean, means[0], atol=1e-12 * np.abs(means).max())
+    np.testing.assert_allclose(force, forces, rtol=0, atol=1e-12 * np.abs(forces).max())
+    np.testing.assert_allclose(pairs, powers, rtol=0, atol=1e-12 * np.abs(powers).max())
+    np.testing.assert_allclose(several, means, rtol=0, atol=1e-12 * np.abs(means).max())
+    np.testing.assert_allclose(mean, means[0], rtol=0, atol=1e-12 * np.abs(means).max())
 
 
 def responses(dim, shape):
@@ -220,7 +220,7 @@ def test_fast_force_on_an_accelerator_is_one_chunk_without_conditionals(monkeypa
     fast = lambda r, u: element.fast_force(element.prepare(r, 2), u, h)  # noqa: E731
     text = jax.jit(fast).lower(response, u).as_text()
     assert "stablehlo.case" not in text and "stablehlo.while" not in text
-    np.testing.assert_allclose(quick_jit(fast)(response, u), element.force(response, u, h), atol=1e-13)
+    np.testing.assert_allclose(quick_jit(fast)(response, u), element.force(response, u, h), rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize("whole", [1, 256])
@@ -251,7 +251,7 @@ def test_pair_energies_are_the_assembled_ones(name, physics, form, shape):
     got = quick_jit(lambda r, u, m: pair_energies(ELEMENTS[name], r, u, jnp.asarray(h), m))(
         law.response(shape, jnp.float64), jnp.asarray(u), jnp.asarray(macros)
     )
-    np.testing.assert_allclose(got, expected, atol=1e-13 * np.abs(expected).max())
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-13 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize(
@@ -269,7 +269,7 @@ def test_effective_tensor_is_that_of_a_dense_solve(name, physics, form, shape):
     expected = effective(name, tensor, spacings(shape), macros)
     grid = jh.Grid(shape, tuple(spacings(shape) * shape))
     got = jh.homogenize(grid, law, element=name, tolerance=1e-13).value.effective
-    np.testing.assert_allclose(got, expected, atol=1e-11 * np.abs(expected).max())
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-11 * np.abs(expected).max())
 
 
 def test_the_elements_declare_what_they_carry():

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..microstructure._arguments import number
 from ..results import InputError
 
 
@@ -63,7 +64,7 @@ def check_settings(dim, tolerance, confidence, exponent=1.0, exponent_error=0.0)
     """Numbers of space axes, of accuracy and of the law of decay."""
     check_dim(dim)
     for key, value in (("tolerance", tolerance), ("confidence", confidence)):
-        share(key, value)
+        number(value, key, 0, 1)
     check_exponent(exponent, exponent_error)
 
 
@@ -101,22 +102,6 @@ def check_number(value: Any, key: str) -> None:
     """One real number."""
     if isinstance(value, bool | str) or np.ndim(value) != 0 or not np.isreal(value) or value is None:
         raise InputError(f"{key}={value!r}: give a number")
-
-
-def positive_number(key: str, value: Any) -> float:
-    """One finite number above zero."""
-    check_number(value, key)
-    if not 0 < value < np.inf:
-        raise InputError(f"{key}={value!r}: give a positive number")
-    return float(value)
-
-
-def share(key: str, value: Any) -> float:
-    """One number between 0 and 1, without the ends."""
-    check_number(value, key)
-    if not 0 < value < 1:
-        raise InputError(f"{key}={value!r}: give a number between 0 and 1")
-    return float(value)
 
 
 def check_dim(dim: Any) -> None:

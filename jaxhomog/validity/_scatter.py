@@ -14,8 +14,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import digamma, polygamma, stdtrit
 
+from ..microstructure._arguments import number as real
 from ..results import InputError
-from ._rve_checks import check_dim, check_law_data, check_number, positive_number, share
+from ._rve_checks import check_dim, check_law_data, check_number
 
 # What is known of the exponent if nothing is said.
 EXPONENT_ERROR: Final = 0.25
@@ -55,7 +56,7 @@ class ScatterLaw(eqx.Module):
             confidence: two-sided, in (0, 1).
         """
         mean, error = self._log(edge)
-        half = quantile(share("confidence", confidence)) * error
+        half = quantile(real(confidence, "confidence", 0, 1)) * error
         return np.exp(0.5 * (mean - half)), np.exp(0.5 * (mean + half))
 
     def sample_interval(self, edge: float, number: float, confidence: float = 0.95) -> tuple[float, float]:
@@ -75,7 +76,7 @@ class ScatterLaw(eqx.Module):
         mean, error = self._log(edge)
         half = 0.5 * (number - 1)
         centre = mean + digamma(half) - np.log(half)
-        wide = quantile(share("confidence", confidence)) * np.sqrt(error**2 + polygamma(1, half))
+        wide = quantile(real(confidence, "confidence", 0, 1)) * np.sqrt(error**2 + polygamma(1, half))
         return float(np.exp(0.5 * (centre - wide))), float(np.exp(0.5 * (centre + wide)))
 
     def edge_of(self, deviation: float, confidence: float = 0.95) -> tuple[float, float, float]:
@@ -87,7 +88,7 @@ class ScatterLaw(eqx.Module):
         Fails with:
             InputError: a deviation that is not positive, a confidence outside (0, 1).
         """
-        deviation, confidence = positive_number("deviation", deviation), share("confidence", confidence)
+        deviation, confidence = real(deviation, "deviation", 0), real(confidence, "confidence", 0, 1)
         if self.level == -np.inf:
             return 0.0, 0.0, 0.0
         gap, a = self.level - 2 * log(deviation), self.exponent

@@ -1,8 +1,15 @@
-"""Failure is a value: result codes with advice, and the `Solution` that every verb returns."""
+"""Failure is a value: result codes with advice, and the `Solution` that every verb returns.
+
+`under_jax_defaults` stands here because everything may import from here: the library computes under JAX's default
+rules, whatever stricter ones a user has set for a program of their own.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Final
+import functools
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from typing import Any, Final, ParamSpec, TypeVar
 
 import equinox as eqx
 import jax
@@ -10,6 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Int
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class InputError(ValueError):
@@ -33,6 +43,11 @@ MISSING_LAW: Final = 5
 LOCAL_SOLVE: Final = 6
 NO_EQUILIBRIUM: Final = 7
 NO_DESIGN: Final = 8
+STOPPED: Final = 9
+STALLED: Final = 10
+UNBOUNDED: Final = 11
+INFINITE_MISFIT: Final = 12
+BLIND_FIT: Final = 13
 
 # name, what happened and what to do. The order is the severity: `worst_of` takes the largest code.
 _CODES: Final = (
@@ -67,6 +82,31 @@ _CODES: Final = (
         "no_design",
         "no feasible point of the last stage was found: take more steps or another start, loosen the constraints, and"
         " see that every solve converges",
+    ),
+    (
+        "stopped",
+        "the design is feasible, but its steps ended before a minimum was found: go on from it with"
+        " state=solution.state and a larger max_steps",
+    ),
+    (
+        "stalled",
+        "the design is feasible, but the optimizer gave up where no minimum was found: begin beside this design,"
+        " with variables scaled to the order of one, with another optimizer, or with a smoother objective",
+    ),
+    (
+        "unbounded",
+        "the objective falls without end: give bounds, or constraints, that keep the variables where the problem is"
+        " meant",
+    ),
+    (
+        "infinite_misfit",
+        "the misfit, or its derivative, is not finite where the fit ended: begin nearer to the data, or give bounds"
+        " within which every prediction is finite",
+    ),
+    (
+        "blind_fit",
+        "no prediction changes with any parameter where the fit ended: begin elsewhere, or fit data that depend on the"
+        " parameters",
     ),
 )
 
@@ -145,3 +185,53 @@ def throw_if_failed(solution: Solution, verb: str) -> Solution:
     if traced or int(np.max(np.asarray(code))) == SUCCESS:
         return solution
     raise SolverError(f"{verb}: {solution.result}", solution)
+
+
+def under_jax_defaults(function: Callable[P, T]) -> Callable[P, T]:
+    """Decorator: call a verb, or the rule of a derivative, under JAX's default checks.
+
+    Strict dtype promotion, rank promotion that raises, transfer guards, `jax_debug_nans` and `jax_debug_infs` look for
+    slips in a program. Here an integer times a float, a matrix over a vector, a Python number handed over and the NaN
+    of a lane that is masked are meant. Rules of derivatives need it as well: JAX calls them when it differentiates,
+    long after the verb has returned. What a user's own function does within a verb is under the defaults, too.
+
+    Args:
+        function: any.
+
+    Returns:
+        The same function; where no such check is on, with the costs of a few look-ups.
+    """
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        with _defaults():
+            return function(*args, **kwargs)
+
+    return call
+
+
+def _defaults() -> AbstractContextManager:
+    config = jax.config
+    # Only what is set is changed: a context manager of JAX's is a part of the key of its caches.
+    changes = []
+    if getattr(config.jax_numpy_dtype_promotion, "value", config.jax_numpy_dtype_promotion) != "standard":
+        changes.append(jax.numpy_dtype_promotion("standard"))
+    if config.jax_numpy_rank_promotion != "allow":
+        changes.append(jax.numpy_rank_promotion("allow"))
+    guards = (
+        config.jax_transfer_guard_host_to_device,
+        config.jax_transfer_guard_device_to_device,
+        config.jax_transfer_guard_device_to_host,
+    )
+    if any(guard not in (None, "allow") for guard in (config.jax_transfer_guard, *guards)):
+        changes.append(jax.transfer_guard("allow"))
+    if config.jax_debug_nans:
+        changes.append(jax.debug_nans(False))
+    if config.jax_debug_infs:
+        changes.append(jax.debug_infs(False))
+    if not changes:
+        return nullcontext()
+    stack = ExitStack()
+    for change in changes:
+        stack.enter_context(change)
+    return stack

@@ -20,7 +20,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
-from .results import InputError
+from .results import InputError, under_jax_defaults
 
 Kind = Literal["stiffness", "compliance", "stress", "strain"]
 
@@ -60,6 +60,7 @@ def _check(x, ends: tuple[int, ...], square: bool, what: str) -> None:
 # ------------------------------------------------------------------------------------------------- components
 
 
+@under_jax_defaults
 def to_mandel(tensor: Real[ArrayLike, "*batch d d"]) -> Float[Array, "*batch n"]:
     """Mandel components of the symmetric part of a second-order tensor.
 
@@ -78,6 +79,7 @@ def to_mandel(tensor: Real[ArrayLike, "*batch d d"]) -> Float[Array, "*batch n"]
     return 0.5 * (x[..., i, j] + x[..., j, i]) * _weights(len(i), x.dtype)
 
 
+@under_jax_defaults
 def from_mandel(vector: Real[ArrayLike, "*batch n"]) -> Float[Array, "*batch d d"]:
     """Symmetric second-order tensor (..., d, d) of Mandel components (..., n); the inverse of `to_mandel`.
 
@@ -101,6 +103,7 @@ def _voigt_factor(x, kind: str) -> np.ndarray:
     return np.outer(w, w).astype(x.dtype) if matrix else w
 
 
+@under_jax_defaults
 def to_voigt(x: Real[ArrayLike, "..."], kind: Kind) -> Float[Array, "..."]:
     """Engineering Voigt components of Mandel components (same order; shear strain γ = 2ε, shear stress plain).
 
@@ -118,6 +121,7 @@ def to_voigt(x: Real[ArrayLike, "..."], kind: Kind) -> Float[Array, "..."]:
     return x * _voigt_factor(x, kind)
 
 
+@under_jax_defaults
 def from_voigt(x: Real[ArrayLike, "..."], kind: Kind) -> Float[Array, "..."]:
     """Mandel components of engineering Voigt components; the inverse of `to_voigt` (same arguments and errors)."""
     (x,) = _floating(x)
@@ -127,6 +131,7 @@ def from_voigt(x: Real[ArrayLike, "..."], kind: Kind) -> Float[Array, "..."]:
 # -------------------------------------------------------------------------------------------------- rotations
 
 
+@under_jax_defaults
 def rotation_mandel(rotation: Real[ArrayLike, "*batch d d"]) -> Float[Array, "*batch n n"]:
     """Orthogonal matrix that rotates Mandel vectors: to_mandel(R a Rᵀ) = Q to_mandel(a).
 
@@ -153,6 +158,7 @@ def rotation_mandel(rotation: Real[ArrayLike, "*batch d d"]) -> Float[Array, "*b
     return both * np.asarray(0.5 * np.outer(w, w), r.dtype)
 
 
+@under_jax_defaults
 def rotate_stiffness(
     stiffness: Real[ArrayLike, "*#b n n"], rotation: Real[ArrayLike, "*#b d d"]
 ) -> Float[Array, "..."]:
@@ -256,6 +262,7 @@ def _matrix(*rows) -> Array:
 # -------------------------------------------------------------------------------------------------- stiffness
 
 
+@under_jax_defaults
 def spherical_projector(dim: int, dtype=None) -> Float[Array, "n n"]:
     """Projector J on spherical tensors in Mandel components, J_ijkl = δij δkl / dim."""
     n = dim * (dim + 1) // 2
@@ -264,18 +271,21 @@ def spherical_projector(dim: int, dtype=None) -> Float[Array, "n n"]:
     return jnp.asarray(j, dtype)
 
 
+@under_jax_defaults
 def deviatoric_projector(dim: int, dtype=None) -> Float[Array, "n n"]:
     """Projector K = I - J on trace-free symmetric tensors in Mandel components."""
     j = spherical_projector(dim, dtype)
     return jnp.eye(j.shape[0], dtype=j.dtype) - j
 
 
+@under_jax_defaults
 def bulk_and_shear(young: Real[ArrayLike, "..."], poisson: Real[ArrayLike, "..."]) -> tuple[Array, Array]:
     """Bulk and shear modulus, K = E / (3 (1 - 2ν)) and G = E / (2 (1 + ν)), in the units of E."""
     e, nu = _floating(young, poisson)
     return e / (3 * (1 - 2 * nu)), e / (2 * (1 + nu))
 
 
+@under_jax_defaults
 def isotropic_stiffness(
     bulk: Real[ArrayLike, "..."], shear: Real[ArrayLike, "..."], dim: int = 3
 ) -> Float[Array, "*b n n"]:
@@ -301,6 +311,7 @@ def isotropic_stiffness(
     return dim * area * spherical_projector(dim, k.dtype) + 2 * g * deviatoric_projector(dim, k.dtype)
 
 
+@under_jax_defaults
 def cubic_stiffness(
     c11: Real[ArrayLike, "..."], c12: Real[ArrayLike, "..."], c44: Real[ArrayLike, "..."]
 ) -> Float[Array, "*b 6 6"]:
@@ -322,6 +333,7 @@ def cubic_stiffness(
     return a * same.astype(a.dtype) + b * (normal - same).astype(a.dtype) + c * shear.astype(a.dtype)
 
 
+@under_jax_defaults
 def plane_strain(stiffness: Real[ArrayLike, "*b 6 6"]) -> Float[Array, "*b 3 3"]:
     """In-plane block (components 11, 22, 12) of a Mandel stiffness: the 2-D law at zero out-of-plane strain."""
     (c,) = _floating(stiffness)
@@ -333,6 +345,7 @@ def plane_strain(stiffness: Real[ArrayLike, "*b 6 6"]) -> Float[Array, "*b 3 3"]
 # --------------------------------------------------------------------------------------------- safe functions
 
 
+@under_jax_defaults
 def safe_sqrt(x: Real[ArrayLike, "..."]) -> Float[Array, "..."]:
     """Square root whose value and derivatives are 0 where x <= 0 (a plain root has an infinite slope at 0)."""
     (x,) = _floating(x)
@@ -340,6 +353,7 @@ def safe_sqrt(x: Real[ArrayLike, "..."]) -> Float[Array, "..."]:
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1)), 0)
 
 
+@under_jax_defaults
 def safe_norm(x: Real[ArrayLike, "..."], axis: int | tuple[int, ...] = -1) -> Float[Array, "..."]:
     """Euclidean norm over `axis` with gradient 0 at x = 0; it neither overflows nor underflows in float32."""
     (x,) = _floating(x)
@@ -349,6 +363,7 @@ def safe_norm(x: Real[ArrayLike, "..."], axis: int | tuple[int, ...] = -1) -> Fl
 
 
 @jax.custom_jvp
+@under_jax_defaults
 def inverse_spd(matrix: Float[Array, "*b n n"]) -> Float[Array, "*b n n"]:
     """Inverses of small symmetric positive definite matrices; **zeros** where a matrix is singular.
 
@@ -389,6 +404,7 @@ def inverse_spd(matrix: Float[Array, "*b n n"]) -> Float[Array, "*b n n"]:
 
 
 @inverse_spd.defjvp
+@under_jax_defaults
 def _inverse_spd_jvp(primals, tangents):
     inverse = inverse_spd(primals[0])
     change = jnp.matmul(jnp.matmul(inverse, tangents[0], precision=_HIGHEST), inverse, precision=_HIGHEST)

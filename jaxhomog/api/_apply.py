@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from ..fields import Grid, Space, mean_fluxes
 from ..materials import AbstractLaw, response_bounds
-from ..results import SINGULAR, STAGNATION, SUCCESS, Result, Solution, throw_if_failed, worst_of
+from ..results import SINGULAR, STAGNATION, SUCCESS, Result, Solution, throw_if_failed, under_jax_defaults, worst_of
 from ..rve import Settings, hill_mandel_residual, load_cases, macro_gradient, message_up
 from ._checks import check_problem, law_dtype, solver_settings, space_named
 from ._compile import compiled
@@ -85,6 +85,7 @@ def _mean_up(space, physics, solved, macros):
     return message_up(physics, mean_fluxes(space.element, solved.extended, solved.fluctuation, solved.spacing, macros))
 
 
+@under_jax_defaults
 def apply(
     grid: Grid,
     law: AbstractLaw,

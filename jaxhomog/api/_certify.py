@@ -11,7 +11,7 @@ from jaxtyping import Real
 
 from ..fields import Grid
 from ..materials import AbstractMaterial
-from ..results import SUCCESS, InputError, Result, Solution
+from ..results import SUCCESS, InputError, Result, Solution, under_jax_defaults
 from ..tensors import safe_norm
 from ..validity import EnergyReport, hill_mandel, hill_mandel_rates, reason_code
 from ._apply import Applied
@@ -23,6 +23,7 @@ from ._homogenize import Homogenized
 Field = Real[ArrayLike, "..."] | None
 
 
+@under_jax_defaults
 def certify(
     solution: Solution | AbstractMaterial | None = None,
     grid: Grid | None = None,

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from ..fields import Grid
 from ..materials import AbstractLaw
-from ..results import SINGULAR, SUCCESS, Result, Solution, throw_if_failed, worst_of
+from ..results import SINGULAR, SUCCESS, Result, Solution, throw_if_failed, under_jax_defaults, worst_of
 from ._core import mask, sure_inverse
 from ._homogenize import homogenize
 
@@ -26,6 +26,7 @@ class Compliance(eqx.Module):
     effective: Float[Array, "n n"]
 
 
+@under_jax_defaults
 def effective_compliance(grid: Grid, law: AbstractLaw, throw: bool = True, **options) -> Solution:
     """Effective compliance (conduction: resistivity) of a cell.
 

@@ -6,7 +6,16 @@ import jax.numpy as jnp
 
 from ..fields import Grid
 from ..materials import AbstractLaw
-from ..results import MAX_ITERATIONS, SUCCESS, InputError, Result, Solution, throw_if_failed, worst_of
+from ..results import (
+    MAX_ITERATIONS,
+    SUCCESS,
+    InputError,
+    Result,
+    Solution,
+    throw_if_failed,
+    under_jax_defaults,
+    worst_of,
+)
 from ..rve import Correctors, Settings, second_correctors
 from ._checks import check_problem, law_dtype, solver_settings, space_named
 from ._compile import compiled
@@ -23,6 +32,7 @@ def _second(grid: Grid, law: AbstractLaw, first, settings: Settings):
     return second_correctors(response, h, first, settings)
 
 
+@under_jax_defaults
 def correctors(
     grid: Grid,
     law: AbstractLaw,

@@ -14,11 +14,12 @@ from ..fields import Grid
 from ..materials import AbstractLaw, PhaseMixture, engineering_constants, symmetry_class
 from ..messages import ScalarConductionResponse
 from ..microstructure import percolation
-from ..results import Solution
+from ..results import Solution, under_jax_defaults
 from ..tensors import to_voigt
 from ._checks import law_dtype
 
 
+@under_jax_defaults
 def describe(
     grid: Grid,
     law: AbstractLaw,

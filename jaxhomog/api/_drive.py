@@ -13,7 +13,16 @@ from jaxtyping import Array, Float
 
 from ..fields import Grid, ModalElement, Space
 from ..materials import AbstractMaterial
-from ..results import INVALID_MATERIAL, SUCCESS, InputError, Result, Solution, throw_if_failed, worst_of
+from ..results import (
+    INVALID_MATERIAL,
+    SUCCESS,
+    InputError,
+    Result,
+    Solution,
+    throw_if_failed,
+    under_jax_defaults,
+    worst_of,
+)
 from ..rve import NewtonSettings, PathOptions, PathRows, Restart, march, segment_length, virgin
 from ..solvers import guarded, replaced
 from ..tensors import from_voigt, to_voigt
@@ -155,6 +164,7 @@ def _drive(grid, law, path, restart, space: Space, options: PathOptions):
     return value, end, jnp.max(code), jax.lax.stop_gradient(stats)
 
 
+@under_jax_defaults
 def drive(
     grid: Grid,
     law: AbstractMaterial,

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 from ..fields import Grid
 from ..materials import AbstractLaw, LinearConduction, dual_conductivity
 from ..messages import mandel_pairs, symmetric_matrix
-from ..results import InputError, Result, Solution, throw_if_failed, worst_of
+from ..results import InputError, Result, Solution, throw_if_failed, under_jax_defaults, worst_of
 from ._checks import check_problem, law_dtype
 from ._homogenize import homogenize
 
@@ -40,6 +40,7 @@ class Duality(eqx.Module):
     solver_error: Float[Array, ""]
 
 
+@under_jax_defaults
 def duality(
     grid: Grid, law: AbstractLaw, tolerance: float | None = None, throw: bool = True, *, max_iterations: int = 2000
 ) -> Solution:

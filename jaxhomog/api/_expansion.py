@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from ..fields import Grid
 from ..materials import AbstractLaw
-from ..results import SINGULAR, SUCCESS, Result, Solution, throw_if_failed, worst_of
+from ..results import SINGULAR, SUCCESS, Result, Solution, throw_if_failed, under_jax_defaults, worst_of
 from ._core import mask, sure_inverse
 from ._eigenstrain import voxel_eigenstrain
 from ._homogenize import homogenize
@@ -31,6 +31,7 @@ class Expansion(eqx.Module):
     effective: Float[Array, "n n"]
 
 
+@under_jax_defaults
 def effective_expansion(grid: Grid, law: AbstractLaw, eigenstrain: Any, throw: bool = True, **options) -> Solution:
     """Effective eigenstrain (thermal expansion, swelling) of an elastic cell with an eigenstrain in every voxel.
 

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int
 
 from ..fields import ELEMENTS, Grid
 from ..materials import AbstractLaw, dual_conductivity
-from ..results import InputError, Result, Solution, throw_if_failed, worst_of
+from ..results import InputError, Result, Solution, throw_if_failed, under_jax_defaults, worst_of
 from ..validity import convergence_text, extrapolate
 from ._checks import check_problem, law_dtype
 from ._duality import algebraic_error, conductor
@@ -53,6 +53,7 @@ class GridConvergence(eqx.Module):
         return convergence_text(self.code)
 
 
+@under_jax_defaults
 def grid_convergence(
     build: Callable[..., AbstractLaw],
     grids: Sequence[Grid],

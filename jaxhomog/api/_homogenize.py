@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 from ..fields import Grid, Space
 from ..materials import AbstractLaw, Bounds, response_bounds
 from ..messages import mandel_pairs
-from ..results import SUCCESS, Result, Solution, throw_if_failed
+from ..results import SUCCESS, Result, Solution, throw_if_failed, under_jax_defaults
 from ..rve import Settings, hill_mandel_residual, load_cases, lower_conductivity, lower_stiffness
 from ..tensors import to_mandel
 from ._checks import check_problem, check_two_sided, law_dtype, solver_settings, space_named
@@ -113,6 +113,7 @@ def _homogenize(grid: Grid, law: AbstractLaw, space: Space, settings: Settings, 
     return mask(ok, value), solved.code, stats
 
 
+@under_jax_defaults
 def homogenize(
     grid: Grid,
     law: AbstractLaw,

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 from ..fields import Grid
 from ..materials import AbstractLaw, PhaseMixture
 from ..microstructure import enclosing_voxels
-from ..results import InputError, Result, Solution, throw_if_failed, worst_of
+from ..results import InputError, Result, Solution, throw_if_failed, under_jax_defaults, worst_of
 from ._homogenize import homogenize
 
 
@@ -32,6 +32,7 @@ class ShapeBounds(eqx.Module):
     cut: Float[Array, ""]
 
 
+@under_jax_defaults
 def shape_bounds(
     grid: Grid, shape: Any, inside: AbstractLaw, outside: AbstractLaw, throw: bool = True, **options
 ) -> Solution:

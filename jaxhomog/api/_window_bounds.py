@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from ..fields import Grid, Space
 from ..materials import AbstractLaw
 from ..messages import AbstractResponse
-from ..results import SINGULAR, SUCCESS, InputError, Result, Solution, throw_if_failed, worst_of
+from ..results import SINGULAR, SUCCESS, InputError, Result, Solution, throw_if_failed, under_jax_defaults, worst_of
 from ..rve import Settings
 from ._checks import check_problem, law_dtype, solver_settings, space_named
 from ._compile import compiled
@@ -63,6 +63,7 @@ class _Given(AbstractLaw):
         pass
 
 
+@under_jax_defaults
 def window_bounds(
     grid: Grid,
     law: AbstractLaw,

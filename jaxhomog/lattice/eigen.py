@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ..results import under_jax_defaults
 from ..tensors import inverse_spd
 
 _HIGHEST = jax.lax.Precision.HIGHEST
@@ -34,6 +35,7 @@ def eigenvalues(a: Float[Array, "*b n n"]) -> Float[Array, "*b n"]:
 
 
 @eigenvalues.defjvp
+@under_jax_defaults
 def _eigenvalues_jvp(primals, tangents):
     (a,), (da,) = primals, tangents
     value = eigenvalues(a)

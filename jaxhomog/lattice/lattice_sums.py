@@ -26,7 +26,7 @@ from jax.core import Tracer
 from jax.scipy.special import erfc, exp1
 from jaxtyping import Array, Float, Int
 
-from ..results import InputError
+from ..results import InputError, under_jax_defaults
 from .crystals import Crystal, dual, need_crystal
 from .model import AbstractInteraction, Lattice
 from .potentials import number, positive
@@ -168,6 +168,7 @@ def _exponential_integrals(z, order: float):
 
 
 @_exponential_integrals.defjvp
+@under_jax_defaults
 def _exponential_integrals_jvp(order, primals, tangents):
     (z,), (dz,) = primals, tangents
     if order == 0.5:  # E_-1/2

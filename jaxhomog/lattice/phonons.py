@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..results import SUCCESS, InputError, real_array
+from ..results import SUCCESS, InputError, real_array, under_jax_defaults
 from ..solvers import guarded
 from .eigen import closed_form, eigenvalues
 from .model import Lattice, Pairs, need_deformation, need_lattice
@@ -196,6 +196,7 @@ def _eigenvalues_by_entry(flat):
 
 
 @_eigenvalues_by_entry.defjvp
+@under_jax_defaults
 def _eigenvalues_by_entry_jvp(primals, tangents):
     d = round(len(primals[0]) ** 0.5)
     matrix = lambda flat: jnp.stack(flat, axis=-1).reshape(*flat[0].shape, d, d)  # noqa: E731

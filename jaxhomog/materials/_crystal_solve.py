@@ -22,6 +22,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from ..messages import total
+from ..results import under_jax_defaults
 from ._slip_systems import SlipHardening, SlipSystems, below_one
 
 MAX_ITERATIONS = 120
@@ -177,6 +178,7 @@ def inverse(matrix: Float[Array, "n n *pts"]) -> Float[Array, "n n *pts"]:
 
 
 @inverse.defjvp
+@under_jax_defaults
 def _inverse_jvp(primals, tangents):
     out = inverse(primals[0])
     return out, -_product(_product(out, tangents[0]), out)
@@ -281,6 +283,7 @@ def crystal_step(systems: SlipSystems, local: Local) -> Float[Array, "m *pts"]:
 
 
 @crystal_step.defjvp
+@under_jax_defaults
 def _crystal_step_jvp(systems, primals, tangents):
     (local,) = primals
     x = crystal_step(systems, local)

@@ -11,7 +11,7 @@ import numpy as np
 from jax.core import Tracer
 
 from ..messages import AbstractResponse
-from ..results import InputError
+from ..results import InputError, under_jax_defaults
 from ._linear_points import LinearPoints
 from ._material import AbstractMaterial
 
@@ -39,6 +39,7 @@ class AbstractLaw(AbstractMaterial):
         return LinearPoints(response=self.response(shape, dtype), dim=len(shape))
 
 
+@under_jax_defaults
 def as_parameter(value, name: str):
     """A floating array of a parameter; integers become floats."""
     array = jnp.asarray(value)
@@ -49,6 +50,7 @@ def as_parameter(value, name: str):
     return array
 
 
+@under_jax_defaults
 def spread(parameter, shape, dtype, name: str):
     """A parameter on every voxel: 0-d or broadcastable to the grid's shape."""
     parameter = jnp.asarray(parameter, dtype)

@@ -10,6 +10,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from ..results import under_jax_defaults
+
 _HIGHEST = lax.Precision.HIGHEST
 _HALVINGS = 20
 
@@ -106,6 +108,7 @@ def local_root(problem: LocalProblem, args: Any) -> tuple[Float[Array, " m"], Fl
 
 
 @local_root.defjvp
+@under_jax_defaults
 def _local_root_jvp(problem, primals, tangents):
     (args,) = primals
     x, ok = local_root(problem, args)
@@ -149,6 +152,7 @@ def small_inverse(matrix: Float[Array, "m m"]) -> Float[Array, "m m"]:
 
 
 @small_inverse.defjvp
+@under_jax_defaults
 def _small_inverse_jvp(primals, tangents):
     inverse = small_inverse(primals[0])
     change = jnp.matmul(jnp.matmul(inverse, tangents[0], precision=_HIGHEST), inverse, precision=_HIGHEST)

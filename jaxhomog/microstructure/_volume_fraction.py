@@ -11,11 +11,12 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float
 
-from ..results import InputError
+from ..results import InputError, under_jax_defaults
 from ..tensors import safe_norm
 from ._shapes import AbstractShape
 
 
+@under_jax_defaults
 def volume_fraction(grid: Any, shape: AbstractShape) -> Float[Array, "*grid"]:
     """Fraction of every voxel that lies inside a shape, differentiable in the shape's parameters and the box.
 
@@ -48,6 +49,7 @@ def _fractions(grid, shape):
     return jnp.where(f < sliver, 0, jnp.where(f > 1 - sliver, 1, f))
 
 
+@under_jax_defaults
 def enclosing_voxels(grid: Any, shape: AbstractShape) -> tuple[Bool[Array, "*grid"], Bool[Array, "*grid"]]:
     """Voxel images that enclose a shape: the largest inside it and the smallest that covers it.
 
@@ -71,6 +73,7 @@ def enclosing_voxels(grid: Any, shape: AbstractShape) -> tuple[Bool[Array, "*gri
     return shape.enclose(centres, spacing, lengths)
 
 
+@under_jax_defaults
 def interface_normal(grid: Any, shape: AbstractShape) -> Float[Array, "*grid d"]:
     """Outward unit normal of a shape's level surface through every voxel's centre.
 

@@ -10,7 +10,7 @@ from jax import lax
 
 from ..fields import Space, mean_fluxes
 from ..messages import physics_of
-from ..results import MAX_ITERATIONS, SUCCESS
+from ..results import MAX_ITERATIONS, SUCCESS, under_jax_defaults
 from ..solvers import truncated_bicgstab, truncated_cg
 from .cell import Linearized, Problem, Unknowns, residual, stopped, strains, tangent_response
 from .down import load_cases
@@ -31,6 +31,7 @@ def settled(space: Space, settings: NewtonSettings, problem: Problem, reference,
 
 
 @settled.defjvp
+@under_jax_defaults
 def _settled_jvp(space, settings, primals, tangents):
     problem, reference, x = primals
     x = settled(space, settings, problem, reference, x)

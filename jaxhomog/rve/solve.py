@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from ..fields import Space, green_operator, mean_flux, pair_energies, separable_inverse
 from ..fields._element import axis_mean
-from ..results import SUCCESS
+from ..results import SUCCESS, under_jax_defaults
 from ..solvers import StopRule, conjugate_gradients, dot
 from .model import Settings, reference_medium, scaled
 from .up import message_up
@@ -174,6 +174,7 @@ def equilibrium(space: Space, settings: Settings, response, h, macros, u):
 
 
 @equilibrium.defjvp
+@under_jax_defaults
 def _equilibrium_jvp(space, settings, primals, tangents):
     response, h, macros, _ = primals
     u = equilibrium(space, settings, *primals)
@@ -197,6 +198,7 @@ def effective_tensor(space: Space, physics: str, settings: Settings, response, h
     return 0.5 * (evidence.energies + evidence.energies.T), u, evidence
 
 
+@under_jax_defaults
 def _effective_jvp(space, physics, settings, primals, tangents):
     response, h, macros = primals
     value, u0, evidence = effective_tensor(space, physics, settings, *primals)

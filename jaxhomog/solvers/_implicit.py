@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from ..results import under_jax_defaults
+
 
 def _nan_unless_zero(ok, x):
     # Scalars of x's dtype: two Python scalars in one `where` would make a float64 array.
@@ -34,6 +36,7 @@ def guarded(ok, value):
 
 
 @guarded.defjvp
+@under_jax_defaults
 def _guarded_jvp(primals, tangents):
     ok, value = primals
     return guarded(ok, value), _pass(ok, tangents[1])
@@ -46,6 +49,7 @@ def replaced(ok, value, safe):
 
 
 @replaced.defjvp
+@under_jax_defaults
 def _replaced_jvp(primals, tangents):
     ok, value, safe = primals
     return replaced(ok, value, safe), _pass(ok, tangents[1])

@@ -11,6 +11,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from ..results import under_jax_defaults
+
 _MAX_ITERATIONS = 60
 
 
@@ -59,6 +61,7 @@ def scalar_root(function: Callable, args: Any, upper: Float[Array, "*pts"]) -> F
 
 
 @scalar_root.defjvp
+@under_jax_defaults
 def _scalar_root_jvp(function, primals, tangents):
     args, upper = primals
     x = scalar_root(function, args, upper)

@@ -19,7 +19,7 @@ from ..api import homogenize
 from ..api._checks import law_dtype, solver_settings, space_named
 from ..fields import Grid
 from ..materials import AbstractLaw, AbstractMaterial, PhaseMixture, response_bounds
-from ..results import SUCCESS, InputError, Result, Solution, SolverError
+from ..results import SUCCESS, InputError, Result, Solution, SolverError, under_jax_defaults
 from ._sweep import sweep
 
 BOUNDARIES = ("uniform_traction", "periodic", "affine")
@@ -82,6 +82,7 @@ class _Window(eqx.Module):
         return dataclasses.replace(s, value=s.value.effective)
 
 
+@under_jax_defaults
 def apparent_properties(
     image: Real[ArrayLike, "..."],
     law: Mapping[int, AbstractMaterial] | Callable[[Array], AbstractLaw],

@@ -12,10 +12,11 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from ..fields import Grid
-from ..results import InputError
+from ..results import InputError, under_jax_defaults
 from ._symmetry import orbits
 
 
+@under_jax_defaults
 def density_filter(
     grid: Grid, field: Float[ArrayLike, "*space"], radius: float | Float[ArrayLike, ""]
 ) -> Float[Array, "*space"]:
@@ -57,6 +58,7 @@ def density_filter(
     return jnp.fft.irfftn(jnp.fft.rfftn(v) * symbol, s=grid.shape)
 
 
+@under_jax_defaults
 def projected(
     field: Float[ArrayLike, "..."], sharpness: float | Float[ArrayLike, ""], threshold: float = 0.5
 ) -> Float[Array, "..."]:
@@ -83,6 +85,7 @@ def projected(
     return (low + jnp.tanh(b * (f - t))) / (low + jnp.tanh(b * (1 - t)))
 
 
+@under_jax_defaults
 def simp(density: Float[ArrayLike, "..."], power: float = 3.0, void: float = 1e-6) -> Float[Array, "..."]:
     """Modulus of a voxel over that of the solid, E / E_solid = void + (1 - void) rho^power (modified SIMP).
 
@@ -99,6 +102,7 @@ def simp(density: Float[ArrayLike, "..."], power: float = 3.0, void: float = 1e-
     return void + (1 - void) * jnp.where(rho > 0, jnp.where(rho > 0, rho, 1) ** power, 0)
 
 
+@under_jax_defaults
 def ramp(density: Float[ArrayLike, "..."], penalty: float = 3.0, void: float = 1e-6) -> Float[Array, "..."]:
     """Modulus of a voxel over that of the solid, E / E_solid = void + (1 - void) rho / (1 + q (1 - rho)) (RAMP).
 

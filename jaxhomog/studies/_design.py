@@ -13,9 +13,21 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from ..results import NO_DESIGN, SUCCESS, InputError, Result, Solution, throw_if_failed
+from ..results import (
+    NO_DESIGN,
+    STALLED,
+    STOPPED,
+    SUCCESS,
+    UNBOUNDED,
+    InputError,
+    Result,
+    Solution,
+    throw_if_failed,
+    under_jax_defaults,
+)
 from ._checks import flag, function, is_real, number, shown, whole
 from ._criteria import TRACED, Evaluated, flat, like, objective_at
+from ._optimal import Scales, better
 from ._optimizers import Lost, gradient_steps, slsqp
 from ._run import DesignState, DesignStep, History, Run, Stopped
 
@@ -40,6 +52,7 @@ class Designed(eqx.Module):
     history: History
 
 
+@under_jax_defaults
 def design(
     problem: Callable[..., Any],
     start: Any,
@@ -78,15 +91,18 @@ def design(
         constraint_tolerance: largest violation of a design that counts as feasible.
         callback: told of every step (`DesignStep`); where it returns True the design ends there.
         state: `solution.state` or `DesignStep.state` of an earlier call: goes on from there (optax: bit for bit).
-        throw: raise where the design is not feasible.
+        throw: raise where no design is feasible, and where the objective falls without end. A feasible design that is
+            not shown to be a minimum is returned with its code and a warning.
 
     Returns:
-        `Solution` with value `Designed`, the state, and stats steps, evaluations, rejected (points that could not be
+        `Solution` with value `Designed`, the state, a result code ("success": within the root of the tolerance around
+        the design, downhill along all constraints, no point is better by ten tolerances; "stopped", "stalled",
+        "unbounded", "no_design"), and stats steps, evaluations, rejected (points that could not be
         evaluated: NaN of a failed solve; the optimizer backs away from them), violation, converged (of the last stage).
 
     Raises:
         InputError: a bad argument; a start that cannot be evaluated; constraints with an optax optimizer.
-        SolverError: no feasible design was found (throw=True).
+        SolverError: no feasible design was found, or the objective has no minimum (throw=True).
     """
     count, throw = whole("max_steps", max_steps), flag("throw", throw)
     tolerance = number("tolerance", tolerance, 0, 1)
@@ -112,7 +128,7 @@ def design(
             f" last stage is {last}"
         )
     run = Run(problem, start, settings, allowed, callback, state)
-    converged, memory, reached, first = False, state.memory, True, run.stage
+    ending, memory, first = STOPPED, state.memory, run.stage
     x, best = np.asarray(state.variables, x.dtype), np.asarray(state.best, x.dtype)
     for stage in range(first, last + 1):
         resumed = stage == first and run.step > 0
@@ -123,50 +139,80 @@ def design(
                 " solve converges"
             )
         if not found.sound:
-            reached = False
+            ending = NO_DESIGN
             break
         if not quadratic and found.inequality.size + found.equality.size:
             raise InputError("an optax optimizer knows no constraints: use optimizer='slsqp', or add penalties")
-        arguments = (run.evaluate, run.report, x, limits, count - run.step, tolerance)
+        scales = Scales(run.reached[0], found)
+        setting = settings[stage] if settings else None
+
+        def search(x: np.ndarray, steps: int, setting=setting, memory=memory) -> bool:
+            arguments = (run.evaluate, run.report, x, limits, steps, tolerance)
+            if (limits[0] == limits[1]).all():  # one point, and no choice
+                run.report(x, memory)
+                return True
+            if quadratic:
+                return slsqp(*arguments, allowed)
+            value = eqx.Partial(objective_at, problem, start, setting, bool(np.isfinite(limits).any()))
+            return gradient_steps(optimizer, memory, *arguments, value)
+
         try:
-            if count > run.step:
-                if quadratic:
-                    converged = slsqp(*arguments, allowed)
-                else:
-                    setting = settings[stage] if settings else None
-                    bounded = bool(np.isfinite(limits).any())
-                    value = eqx.Partial(objective_at, problem, start, setting, bounded)
-                    converged = gradient_steps(optimizer, memory, *arguments, value)
+            ending = _ending(run, x, search, limits, scales, count, tolerance, repeat=quadratic)
         except Lost:
-            converged = False
+            ending = UNBOUNDED if scales.endless(run.reached[0], run.reached[1].objective) else STALLED
         except Stopped:
-            break
-        assert run.best is not None
-        x, memory = run.best[0], None
-    return _assembled(run, reached, converged, throw)
+            return _assembled(run, STOPPED, throw, asked=True)
+        x, memory = run.reached[0], None
+    return _assembled(run, ending, throw)
 
 
-def _assembled(run: Run, reached: bool, converged: bool, throw: bool) -> Solution:
+def _ending(run: Run, x, search: Callable[..., bool], limits, scales: Scales, count, tolerance, repeat: bool) -> int:
+    """Search until nothing better is found beside the best point, or the steps end: a result code."""
+    before = np.inf
+    while run.step < count:
+        ended = search(x, count - run.step)
+        x, found = run.reached
+        if found.violation > run.allowed:
+            return NO_DESIGN
+        if scales.endless(x, found.objective):
+            return UNBOUNDED
+        beside = better(run.evaluate, x, limits, scales, tolerance, run.allowed) if ended else None
+        if ended and beside is None:
+            return SUCCESS
+        if not ended or not repeat:
+            return STOPPED
+        # An optimizer that ended by itself on a slope is begun again from there, as long as that helps.
+        if before - found.objective <= tolerance * scales.objective_scale(found.objective, tolerance):
+            return STALLED
+        before, x = found.objective, x if beside is None else beside
+    return STOPPED
+
+
+def _assembled(run: Run, ending: int, throw: bool, asked: bool = False) -> Solution:
     """The best point as a `Solution`."""
-    assert run.best is not None
-    x, found = run.best
+    x, found = run.reached
     if run.rejected:
         warnings.warn(
             f"design: {run.rejected} of {run.evaluations} points could not be evaluated (a failed solve) and were"
             " rejected: see the result code of the solves, or bound the variables",
-            stacklevel=3,
+            stacklevel=4,  # of `_assembled`, `design` and its decorator
         )
     parts = (found.criteria.inequality, found.criteria.equality, found.criteria.output)
     value = Designed(like(jnp.asarray(x), run.start), np.asarray(found.objective), *parts, run.history())
-    code = SUCCESS if reached and found.violation <= run.allowed else NO_DESIGN
+    code = ending if ending == NO_DESIGN or found.violation <= run.allowed else NO_DESIGN
     stats = {
         "steps": len(run.rows),
         "evaluations": run.evaluations,
         "rejected": run.rejected,
         "violation": found.violation,
-        "converged": bool(converged),
+        "converged": code == SUCCESS,
     }
     solution = Solution(value, run.state, Result(jnp.asarray(code, jnp.int32)), stats)
+    # A feasible design is worth having: it is returned with its code and, where an exception was asked for, a word.
+    if throw and code in (STOPPED, STALLED):
+        if not asked:
+            warnings.warn(f"design: {solution.result}", stacklevel=4)
+        return solution
     return throw_if_failed(solution, "design") if throw else solution
 
 
@@ -187,6 +233,12 @@ def _flat_start(start, bounds):
     if not isinstance(bounds, tuple | list) or len(bounds) != 2:
         raise InputError(f"bounds={shown(bounds)}: give (lower, upper), each None, a number or a pytree like start")
     limits = (_limit("lower", bounds[0], -np.inf, start, x), _limit("upper", bounds[1], np.inf, start, x))
+    if not (limits[0] <= limits[1]).all():
+        k = int(np.argmin(limits[0] <= limits[1]))
+        raise InputError(
+            f"bounds: the lower one of variable {k} is {limits[0][k]:g} and the upper one {limits[1][k]:g}: give lower"
+            " <= upper"
+        )
     if not ((limits[0] <= x) & (x <= limits[1])).all():
         k = int(np.argmin((limits[0] <= x) & (x <= limits[1])))
         raise InputError(f"start is {x[k]:g} at variable {k}, outside its bounds [{limits[0][k]:g}, {limits[1][k]:g}]")

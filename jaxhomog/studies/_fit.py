@@ -13,7 +13,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from ..results import MAX_ITERATIONS, SUCCESS, InputError, Result, Solution, SolverError
+from ..results import MAX_ITERATIONS, SUCCESS, InputError, Result, Solution, SolverError, under_jax_defaults
 from ..solvers import guarded
 from ._checkpoint import Checkpoint
 from ._checks import flag, function, number, whole
@@ -31,6 +31,7 @@ class FitState(eqx.Module):
     optimizer: Any
 
 
+@under_jax_defaults
 def fit(
     experiments: Experiment | Sequence[Experiment],
     start: Any,

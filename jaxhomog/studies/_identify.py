@@ -12,7 +12,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from ..results import InputError
+from ..results import InputError, under_jax_defaults
 from ._experiment import Experiment
 from ._spectrum import smallest, spectrum
 from ._transform import limits_of, names_of
@@ -87,6 +87,7 @@ class Identifiability(eqx.Module):
         return self.words
 
 
+@under_jax_defaults
 def identifiability(experiments: Experiment | Sequence[Experiment], parameters: Any) -> Identifiability:
     """Fisher information of parameters that these experiments would determine; values of the data do not enter.
 

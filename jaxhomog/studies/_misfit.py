@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ..results import under_jax_defaults
 from ._spectrum import spectrum
 from ._transform import Limits
 
@@ -79,6 +80,7 @@ def _with_matrix(z, misfit):
 
 
 @_with_matrix.def_jvp
+@under_jax_defaults
 def _with_matrix_jvp(primals, tangents):
     (z, misfit), (dz, _) = primals, tangents
     value, slopes = jacobian(z, misfit)
@@ -106,6 +108,7 @@ def _half_square(z, misfit):
 
 
 @_half_square.def_jvp
+@under_jax_defaults
 def _half_square_jvp(primals, tangents):
     (z, misfit), (dz, _) = primals, tangents
     value, slopes = jacobian(z, misfit)

@@ -16,6 +16,7 @@ from ._criteria import Evaluated
 
 # How often a step into a region that cannot be evaluated is halved.
 _HALVINGS = 12
+_ITERATION_LIMIT = 9  # scipy's number of this ending of SLSQP
 
 
 class Lost(Exception):
@@ -47,7 +48,7 @@ def slsqp(
         allowed: violation of the constraints that counts as none.
 
     Returns:
-        Whether the optimizer's own criterion ended it.
+        Whether it ended by itself, before the steps did.
 
     Raises:
         InputError: scipy is not installed.
@@ -129,7 +130,7 @@ def slsqp(
         tell(inside(done.x))
     if told == start:  # a stage that begins at its optimum has a row of its history all the same
         report(x, None)
-    return done.status == 0
+    return done.status != _ITERATION_LIMIT
 
 
 @eqx.filter_jit
@@ -160,7 +161,8 @@ def gradient_steps(
         objective: a pure function of the flat variables, an `eqx.Partial`: what line searches (`optax.lbfgs`) evaluate.
 
     Returns:
-        Whether the last step changed the objective by less than that.
+        Whether the last step changed the objective by less than that, relative to its value or, near 0, to the
+        tolerance's share of its first one.
 
     Raises:
         Lost: no step could be evaluated.
@@ -169,6 +171,7 @@ def gradient_steps(
     begun = transform.init(jnp.asarray(x))
     memory = begun if memory is None else jax.tree.unflatten(jax.tree.structure(begun), memory)
     here, change = evaluate(x), np.inf
+    first = abs(here.objective)
     for _ in range(steps):
         given = (jnp.asarray(v, dtype) for v in (here.slopes[0], x, here.objective))
         update, memory = _update(transform, memory, objective, *given)
@@ -184,4 +187,4 @@ def gradient_steps(
         change = abs(there.objective - here.objective)
         x, here = trial, there
         report(x, tuple(jax.tree.leaves(memory)))
-    return change <= tolerance * abs(here.objective)
+    return change <= tolerance * max(abs(here.objective), tolerance * first)

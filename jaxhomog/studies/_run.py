@@ -86,6 +86,12 @@ class Run:
             self.best = (x, found)
         return found
 
+    @property
+    def reached(self) -> tuple[np.ndarray, Evaluated]:
+        """The best point of the stage."""
+        assert self.best is not None
+        return self.best
+
     def evaluate(self, x: np.ndarray) -> Evaluated:
         key = x.tobytes()
         if key not in self.recent:

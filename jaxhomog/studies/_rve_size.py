@@ -13,7 +13,7 @@ from jaxtyping import Real
 
 from ..materials import AbstractLaw, AbstractMaterial
 from ..microstructure import IntegralRange, integral_range
-from ..results import InputError, Solution
+from ..results import InputError, Solution, under_jax_defaults
 from ..validity import (
     EXPONENT_ERROR,
     RVESize,
@@ -57,6 +57,7 @@ class RVESizes(eqx.Module):
         return self.text
 
 
+@under_jax_defaults
 def rve_size(
     image: Real[ArrayLike, "..."],
     law: Mapping[int, AbstractMaterial] | Callable[[Array], AbstractLaw],

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from ..results import SUCCESS, InputError, Solution, SolverError
+from ..results import SUCCESS, InputError, Solution, SolverError, under_jax_defaults
 from ._checks import flag, function, whole
 from ._lanes import (
     Problem,
@@ -35,6 +35,7 @@ from ._store import Store, open_store
 _STORED = 64
 
 
+@under_jax_defaults
 def sweep(
     problem: Callable[[Any], Solution],
     parameters: Any,

@@ -23,7 +23,7 @@ from ..microstructure import (
     radial_average,
     two_point_correlation,
 )
-from ..results import SUCCESS, InputError, Result, Solution, worst_of
+from ..results import SUCCESS, InputError, Result, Solution, under_jax_defaults, worst_of
 from ..rve import Correctors
 from ..validity import (
     RVE_SMALL_WINDOWS,
@@ -62,6 +62,7 @@ from ._trust_items import (
 from ._trust_solves import correctors_of, energy_of, solved_wholes, voxels_of
 
 
+@under_jax_defaults
 def trust(
     image: Real[ArrayLike, "..."],
     law: Mapping[int, AbstractMaterial] | None = None,

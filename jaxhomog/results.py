@@ -109,6 +109,7 @@ _CODES: Final = (
         " parameters",
     ),
 )
+CODE_NAMES: Final = tuple(name for name, _ in _CODES)
 
 
 class Result(eqx.Module):

@@ -188,6 +188,7 @@ class Rotation:
     """Rotation matrices (..., 3, 3) with v_sample = R v_crystal, from the usual descriptions (a namespace)."""
 
     @staticmethod
+    @under_jax_defaults
     def from_bunge(
         phi1: Real[ArrayLike, "..."], Phi: Real[ArrayLike, "..."], phi2: Real[ArrayLike, "..."]
     ) -> Float[Array, "*b 3 3"]:
@@ -215,6 +216,7 @@ class Rotation:
         )
 
     @staticmethod
+    @under_jax_defaults
     def from_axis_angle(axis: Real[ArrayLike, "*b 3"], angle: Real[ArrayLike, "..."]) -> Float[Array, "*b 3 3"]:
         """Right-handed rotation by `angle` (radians) about `axis` (any length but 0): Rodrigues' formula.
 
@@ -234,6 +236,7 @@ class Rotation:
         return Rotation.from_quaternion(jnp.concatenate(parts, axis=-1))
 
     @staticmethod
+    @under_jax_defaults
     def from_quaternion(quaternion: Real[ArrayLike, "*b 4"]) -> Float[Array, "*b 3 3"]:
         """Rotation of a quaternion (w, x, y, z), scalar first; it need not have unit length.
 

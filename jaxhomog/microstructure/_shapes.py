@@ -16,7 +16,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float
 
-from ..results import InputError
+from ..results import InputError, under_jax_defaults
 from ..tensors import safe_norm
 from ._plane_cut import fraction_below
 
@@ -269,6 +269,7 @@ def _within(farthest, nearest, limit):
     return farthest <= limit * (1 + slack), nearest < limit * (1 - slack)
 
 
+@under_jax_defaults
 def _floating(value: Any, name: str) -> Array:
     if isinstance(value, tuple | list) and any(isinstance(x, jax.Array) for x in value):
         value = jnp.stack([jnp.asarray(x) for x in value])

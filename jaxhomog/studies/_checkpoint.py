@@ -8,7 +8,6 @@ import json
 import os
 import re
 import secrets
-import zipfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,9 @@ from ._checks import place
 from ._misfit import Misfit
 from ._store import hash_of, versions, writing
 
-_FORMAT = "jaxhomog fit 1"
+_FORMAT = "jaxhomog fit 2"
+_OLDER = ("jaxhomog fit 1",)  # without a digest
+_REMEDY = "remove it to begin anew, or give another file"
 _WHAT = {
     "parameters": "start, bounds or prior",
     "experiments": "experiments",
@@ -72,19 +73,29 @@ class Checkpoint:
             like: a state with shapes in place of arrays.
 
         Raises:
-            InputError: a damaged file, or that of another fit.
+            InputError: a damaged or changed file, one of an older version, or that of another fit.
         """
         if not self.path.exists():
             return None
+        older = None
+        # Zip, zlib, NumPy and JSON raise errors of many kinds at what is no checkpoint.
         try:
             with np.load(self.path, allow_pickle=False) as archive:
                 about = json.loads(archive["about"].tobytes())
-                if about["format"] != _FORMAT:
+                if about["format"] in _OLDER:
+                    older = about["format"]
+                elif about["format"] != _FORMAT:
                     raise ValueError(f"format {about['format']!r}")
-                kept = [archive[f"array.{k}"] for k in range(about["arrays"])]
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+                else:
+                    kept = [archive[f"array.{k}"] for k in range(about["arrays"])]
+                    # What was read of a file is what was written, or nothing is read.
+                    if about.pop("digest") != _digest(about, kept):
+                        raise ValueError("its numbers are not those that were written")
+        except Exception as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:120]
-            raise InputError(f"{self.path}: is no checkpoint of a fit ({reason}): give another file") from None
+            raise InputError(f"{self.path}: is no checkpoint of a fit, or is damaged ({reason}): {_REMEDY}") from None
+        if older is not None:
+            raise InputError(f"{self.path}: was written by an older version ({older!r}): {_REMEDY}")
         leaves, structure = jax.tree.flatten(like)
         places = [k for k, leaf in enumerate(leaves) if isinstance(leaf, jax.ShapeDtypeStruct)]
         fits = len(kept) == len(places) and all(x.shape == leaves[k].shape for x, k in zip(kept, places, strict=True))
@@ -104,6 +115,7 @@ class Checkpoint:
         """
         kept = [np.asarray(x) for x in jax.tree.leaves(state) if eqx.is_array(x)]
         about = {**self.about, "arrays": len(kept), "steps": steps, "ended": ended, "tolerance": self.tolerance}
+        about["digest"] = _digest(about, kept)
         arrays = {f"array.{k}": x for k, x in enumerate(kept)}
         arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
         whole = io.BytesIO()
@@ -124,6 +136,12 @@ def _replace(path: Path, data: bytes) -> None:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _digest(about: dict[str, Any], kept: list[np.ndarray]) -> str:
+    """Of everything in a file."""
+    text = json.dumps(about, sort_keys=True).encode()
+    return hash_of(np.frombuffer(text, np.uint8), *kept)
 
 
 def _hash(tree: Any) -> str:

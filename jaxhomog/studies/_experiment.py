@@ -12,7 +12,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from ..results import InputError
+from ..results import InputError, under_jax_defaults
 from ._checks import function, is_real, shown
 
 
@@ -119,6 +119,7 @@ class Experiment(eqx.Module):
         return left.ravel()
 
 
+@under_jax_defaults
 def _numbers(x, what) -> Array:
     try:
         x = x if hasattr(x, "dtype") else np.asarray(x)

@@ -13,11 +13,12 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from ..results import MAX_ITERATIONS, SUCCESS, InputError, Result, Solution, SolverError, under_jax_defaults
+from ..results import BLIND_FIT, SUCCESS, InputError, Result, Solution, SolverError, under_jax_defaults
 from ..solvers import guarded
 from ._checkpoint import Checkpoint
 from ._checks import flag, function, number, whole
 from ._experiment import Experiment
+from ._fit_ending import advice, check_start, ending, falls_aside
 from ._fitted import fitted
 from ._identify import as_experiments
 from ._misfit import Misfit, half_square, halved, jacobian, summed
@@ -78,12 +79,14 @@ def fit(
         throw: raise where the fit does not end within the tolerance (eager calls).
 
     Returns:
-        `Solution` with value `Fitted`; stats: "steps", "failed" (measured, but not predicted), "distance" (to the
-        optimum, in standard deviations).
+        `Solution` with value `Fitted`; success, or a code: "max_iterations" (further away than the tolerance),
+        "infinite_misfit" (or an infinite derivative), "blind_fit" (no parameter has a slope, or the misfit falls along
+        one that has none; the latter in eager calls); stats: "steps", "failed" (measured, but not predicted),
+        "distance" (to the optimum, in standard deviations).
 
     Raises:
-        InputError: a bad argument, no prediction at the start, too few data for an unknown noise, a checkpoint of
-            another fit.
+        InputError: a bad argument, no prediction or an infinite misfit at the start, too few data for an unknown noise,
+            a checkpoint that is damaged or of another fit.
         SolverError: not converged (throw=True); its `solution` holds the best that was found.
 
     Source:
@@ -117,6 +120,7 @@ def fit(
         raise InputError("state and checkpoint are both given: give one of them to go on from")
     if not traced:
         _enough(misfit, free)
+        check_start(misfit, limits.start, found)
     solver, least = _solver(solver, optx, tolerance, free)
     if traced:
         z, steps = _run(optx, solver, least, misfit, z, max_steps)
@@ -135,17 +139,14 @@ def fit(
     enough = misfit.measured > 0
     if traced:
         value = jax.tree.map(lambda x: guarded(enough, x) if jnp.issubdtype(x.dtype, jnp.inexact) else x, value)
-    # A hair more than the tolerance: the program that ended the fit rounds differently.
-    code = jnp.where(enough & (far <= 1.01 * tolerance), SUCCESS, MAX_ITERATIONS).astype(jnp.int32)
+    code = ending(misfit, value, slopes, far, tolerance)
+    if not traced and int(code) == SUCCESS and falls_aside(misfit, value, lambda z: _predictions(blank, z)):
+        code = jnp.asarray(BLIND_FIT, jnp.int32)
     failed = sum(jnp.sum(jnp.isfinite(e.data) & ~c) for e, c in zip(experiments, counted, strict=True))
     stats = {"steps": jnp.asarray(steps), "failed": failed, "distance": far}
     solution = Solution(value, reached, Result(code), stats)
     if throw and not traced and int(code) != SUCCESS:
-        raise SolverError(
-            f"fit: after {int(steps)} steps the optimum is {float(far):.2g} standard deviations away: raise max_steps,"
-            " begin elsewhere, or give the solves of the model a smaller tolerance",
-            solution,
-        )
+        raise SolverError(f"fit: {advice(int(code), int(steps), max_steps, float(far))}", solution)
     return solution
 
 

@@ -58,3 +58,48 @@ def test_only_solutions_are_saved(tmp_path):
     with pytest.raises(jh.InputError, match="cannot be saved"):
         save_solution(tmp_path / "x.npz", jh.Solution({1, 2}, None, jh.Result(np.int32(0)), {}))
     assert not list(tmp_path.iterdir())
+
+
+DAMAGES = {
+    "a number": lambda a: a.update({"value.effective": a["value.effective"] * 1.5}),
+    "a shape": lambda a: a.update({"value.effective": a["value.effective"][None]}),
+    "a dtype": lambda a: a.update({"value.effective": a["value.effective"].astype(np.float32)}),
+    "a code that does not exist": lambda a: a.update(code=np.asarray(99)),
+    "a code that is no number": lambda a: a.update(code=np.asarray("success")),
+    "a statistic": lambda a: a.update({"stats.residual": np.asarray(0.0)}),
+    "a missing array": lambda a: a.pop("value.effective"),
+    "one more array": lambda a: a.update({"stats.more": np.zeros(1)}),
+    "no digest": lambda a: a.pop("digest"),
+    "a header that is no dictionary": lambda a: a.update(header=np.frombuffer(b"[3]", np.uint8)),
+    "a header that is no text": lambda a: a.update(header=np.zeros((2, 2))),
+    "an older version": lambda a: a.update(header=np.frombuffer(b'{"format": "jaxhomog solution 1"}', np.uint8)),
+}
+
+
+@pytest.mark.parametrize("change", DAMAGES.values(), ids=DAMAGES.keys())
+def test_a_file_that_was_changed_is_refused(problem, tmp_path, change):
+    path = tmp_path / "s.npz"
+    save_solution(path, jh.homogenize(*problem))
+    with np.load(path) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    change(arrays)
+    np.savez(path, **arrays)
+    with pytest.raises(jh.InputError, match=r"s.npz: (is not a solution|was written by an older version)") as told:
+        load_solution(path)
+    assert len(str(told.value).splitlines()) == 1
+
+
+def test_a_code_that_does_not_exist_is_refused_with_a_true_digest(tmp_path):
+    for code in (99, -1):
+        save_solution(tmp_path / "c.npz", jh.Solution(np.ones(2), None, jh.Result(np.int32(code)), {}))
+        with pytest.raises(jh.InputError, match="a result code that does not exist"):
+            load_solution(tmp_path / "c.npz")
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x93NUMPY", b"PK\x03\x04" + b"x" * 40], ids=["empty", "npy", "zip"])
+def test_other_bytes_and_paths_are_refused(tmp_path, damage):
+    (tmp_path / "x.npz").write_bytes(damage)
+    for path in (tmp_path / "x.npz", tmp_path, "a\0b", 3):
+        with pytest.raises(jh.InputError) as told:
+            load_solution(path)
+        assert len(str(told.value).splitlines()) == 1

@@ -22,7 +22,9 @@ _DEFAULT = {"float64": 1e-6, "float32": 1e-5}
 def law_dtype(law: AbstractMaterial):
     """Common floating dtype of a law's parameters (labels do not count)."""
     leaves = [x for x in jax.tree.leaves(law) if jnp.issubdtype(jnp.result_type(x), jnp.floating)]
-    dtype = jnp.result_type(*leaves)
+    # Arrays made while jax_enable_x64 was on keep their 64 bits; JAX now computes with 32, and would warn each time.
+    canonical = [jax.dtypes.canonicalize_dtype(jnp.result_type(x)) for x in leaves]
+    dtype = jnp.result_type(*(x if getattr(x, "dtype", d) == d else d for x, d in zip(leaves, canonical, strict=True)))
     if str(dtype) not in _DEFAULT:
         raise InputError(f"the law's parameters are {dtype}: give float32 or float64")
     return dtype

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 
 
@@ -27,8 +28,18 @@ class Compiled:
         self.quick = jax.jit(function, static_argnames=static, compiler_options=quick)
 
     def __call__(self, *args):
+        if not jax.config.jax_enable_x64:
+            args = jax.tree.map(_canonical, args)
         eager = not any(isinstance(x, Tracer) for x in jax.tree.leaves((args, jnp.zeros(()))))
         return (self.quick if eager and jax.default_backend() == "cpu" else self.plain)(*args)
+
+
+def _canonical(x):
+    """An array of 64 bits, made while JAX had them, as one of 32."""
+    if not isinstance(x, jax.Array) or isinstance(x, Tracer) or jnp.issubdtype(x.dtype, jax.dtypes.extended):
+        return x
+    dtype = jax.dtypes.canonicalize_dtype(x.dtype)
+    return x if dtype == x.dtype else jnp.asarray(np.asarray(x).astype(dtype))
 
 
 def compiled(*static: str) -> Callable[[Callable], Compiled]:

@@ -11,7 +11,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from ..results import InputError
+from ..results import InputError, under_jax_defaults
 
 
 class LoadPath(eqx.Module):
@@ -39,6 +39,7 @@ class LoadPath(eqx.Module):
     time: Float[Array, " t"] | None
     temperature: Float[Array, " t"] | None
 
+    @under_jax_defaults
     def __init__(
         self,
         strain: Any = None,
@@ -77,6 +78,7 @@ class LoadPath(eqx.Module):
         self.temperature = None if temperature is None else _row(temperature, "temperature", shape[0])
 
     @classmethod
+    @under_jax_defaults
     def finite(
         cls, F: Any = None, P: Any = None, p_controlled: Any = None, time: Any = None, temperature: Any = None
     ) -> LoadPath:

@@ -19,7 +19,7 @@ from ..messages import (
     mandel_pairs,
     upper_triangle,
 )
-from ..results import InputError, worst_of
+from ..results import InputError, under_jax_defaults, worst_of
 from ..tensors import safe_norm
 from ._law import AbstractLaw, as_parameter, first_bad, spread
 from ._linear_conduction import LinearConduction
@@ -66,6 +66,7 @@ class CompositeVoxels(AbstractLaw):
     rule: Rule = eqx.field(static=True)
     physics: str = eqx.field(static=True)
 
+    @under_jax_defaults
     def __init__(
         self, fraction: Any, inside: Any, outside: Any, rule: Rule = "laminate", normal: Any = None, spacing: Any = None
     ):

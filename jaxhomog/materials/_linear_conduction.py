@@ -11,7 +11,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from ..messages import ScalarConductionResponse, TensorConductionResponse, mandel_pairs
-from ..results import SUCCESS, InputError
+from ..results import SUCCESS, InputError, under_jax_defaults
 from ._law import AbstractLaw, as_parameter, first_bad, spread
 
 
@@ -35,6 +35,7 @@ class LinearConduction(AbstractLaw):
         self.physics = "conduction"
 
     @staticmethod
+    @under_jax_defaults
     def tensor(conductivity: Any) -> LinearConduction:
         """Anisotropic conductivity, (d, d) or (*shape, d, d); its symmetric part is what counts."""
         array = as_parameter(conductivity, "conductivity tensor")

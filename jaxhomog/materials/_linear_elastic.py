@@ -12,7 +12,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from ..messages import AnisotropicElasticResponse, IsotropicElasticResponse, upper_triangle
-from ..results import SUCCESS, InputError
+from ..results import SUCCESS, InputError, under_jax_defaults
 from ..tensors import cubic_stiffness, inverse_spd, plane_strain, rotate_stiffness
 from ._law import AbstractLaw, as_parameter, first_bad, spread
 
@@ -45,16 +45,19 @@ class LinearElastic(AbstractLaw):
         self.physics = "elasticity"
 
     @staticmethod
+    @under_jax_defaults
     def isotropic(young: Any, poisson: Any) -> LinearElastic:
         """Young's modulus E >= 0 (0 is a void) and Poisson's ratio -1 < nu < 0.5."""
         return LinearElastic({"young": young, "poisson": poisson}, "isotropic")
 
     @staticmethod
+    @under_jax_defaults
     def cubic(c11: Any, c12: Any, c44: Any, rotation: Any = None) -> LinearElastic:
         """Cubic crystal; constants in engineering Voigt notation (c44 = d sigma_23 / d gamma_23)."""
         return LinearElastic({"c11": c11, "c12": c12, "c44": c44}, "cubic", rotation)
 
     @staticmethod
+    @under_jax_defaults
     def orthotropic(
         young: tuple[Any, Any, Any], poisson: tuple[Any, Any, Any], shear: tuple[Any, Any, Any], rotation: Any = None
     ) -> LinearElastic:
@@ -66,6 +69,7 @@ class LinearElastic(AbstractLaw):
         return LinearElastic(dict(zip(names, (*young, *poisson, *shear), strict=True)), "orthotropic", rotation)
 
     @staticmethod
+    @under_jax_defaults
     def transversely_isotropic(
         young_axial: Any,
         young_transverse: Any,
@@ -80,6 +84,7 @@ class LinearElastic(AbstractLaw):
         return LinearElastic(dict(zip(names, values, strict=True)), "transverse", rotation)
 
     @staticmethod
+    @under_jax_defaults
     def from_stiffness(stiffness: Any, rotation: Any = None) -> LinearElastic:
         """Any stiffness in **Mandel** notation, (..., 6, 6), or (..., 3, 3) in 2-D (plane strain, no rotation).
 

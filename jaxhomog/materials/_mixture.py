@@ -20,7 +20,7 @@ from ..messages import (
     mandel_pairs,
     upper_triangle,
 )
-from ..results import MISSING_LAW, SUCCESS, InputError
+from ..results import MISSING_LAW, SUCCESS, InputError, under_jax_defaults
 from ._composite import CompositeVoxels
 from ._law import AbstractLaw
 from ._material import AbstractMaterial
@@ -46,6 +46,7 @@ class PhaseMixture(AbstractLaw):
     keys: tuple[int, ...] = eqx.field(static=True)
     physics: str = eqx.field(static=True)
 
+    @under_jax_defaults
     def __init__(self, labels: Any, laws: Mapping[int, AbstractMaterial]):
         if not laws:
             raise InputError("PhaseMixture has no laws: give {label: law}")

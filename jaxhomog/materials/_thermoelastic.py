@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..messages import AbstractResponse, AnisotropicElasticResponse, IsotropicElasticResponse, total, upper_triangle
-from ..results import SUCCESS, InputError
+from ..results import SUCCESS, InputError, under_jax_defaults
 from ..tensors import rotation_mandel
 from ._hooke import hooke, in_plane, lifted, solid_moduli
 from ._law import as_parameter, finite, spread
@@ -58,6 +58,7 @@ class ThermoElastic(AbstractMaterial):
         self.physics = "elasticity"
 
     @staticmethod
+    @under_jax_defaults
     def tensor(elastic: LinearElastic, expansion: Any, reference_temperature: Any = 0.0) -> ThermoElastic:
         """Expansion of any symmetry: alpha (..., 6) in **Mandel** components, in the crystal's axes.
 

@@ -78,6 +78,7 @@ class Sphere(AbstractShape):
     centre: Float[Array, " d"]
     radius: Float[Array, ""]
 
+    @under_jax_defaults
     def __init__(self, centre: Any, radius: Any):
         self.centre = _vector(centre, "centre")
         self.radius = _number(radius, "radius")
@@ -108,6 +109,7 @@ class Ellipsoid(AbstractShape):
     centre: Float[Array, " d"]
     semi_axes: Float[Array, " d"]
 
+    @under_jax_defaults
     def __init__(self, centre: Any, semi_axes: Any):
         self.centre = _vector(centre, "centre")
         self.semi_axes = _vector(semi_axes, "semi_axes")
@@ -143,6 +145,7 @@ class Cylinder(AbstractShape):
     radius: Float[Array, ""]
     axis: int = eqx.field(static=True)
 
+    @under_jax_defaults
     def __init__(self, centre: Any, radius: Any, axis: int = 2):
         self.centre = _vector(centre, "centre")
         self.radius = _number(radius, "radius")
@@ -179,6 +182,7 @@ class Box(AbstractShape):
     centre: Float[Array, " d"]
     edges: Float[Array, " d"]
 
+    @under_jax_defaults
     def __init__(self, centre: Any, edges: Any):
         self.centre = _vector(centre, "centre")
         self.edges = _vector(edges, "edges")
@@ -226,6 +230,7 @@ class Union(AbstractShape):
 
     members: tuple[AbstractShape, ...]
 
+    @under_jax_defaults
     def __init__(self, *members: AbstractShape):
         if not members:
             raise InputError("Union of no shapes: give at least one")

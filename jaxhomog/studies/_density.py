@@ -142,6 +142,7 @@ class DensityField(eqx.Module):
     radius: Any
     number: int = eqx.field(static=True)
 
+    @under_jax_defaults
     def __init__(self, grid: Grid, radius: Any, symmetry: str = "1"):
         labels = orbits(grid.shape, symmetry)
         lengths = grid.lengths

@@ -42,6 +42,7 @@ class Experiment(eqx.Module):
     model: Callable
     name: str = eqx.field(static=True)
 
+    @under_jax_defaults
     def __init__(self, model: Callable, data: Any, noise: Any = None, inputs: Any = None, name: str = "data"):
         if not isinstance(name, str):
             raise InputError(f"name={shown(name)}: give a text, for reports")

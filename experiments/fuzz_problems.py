@@ -1,10 +1,10 @@
 """Claim: every problem file and image ends in a valid result or in one line with exit code 2 (or 3 with a result).
 
-Run `python experiments/fuzz_problems.py [cases] [seed] [homogenize | drive]`; default 10,000 cases of homogenize. A
-case is a valid problem on a tiny image with up to three things damaged in it: words of the command line, lines and
-values of the problem file, bytes of the image. No traceback, no hang, no partial folder. Prints the count of every kind
-of ending and the slowest case. A path compiles for every number of steps and kind of law: a hundred cases of drive take
-minutes.
+Run `python experiments/fuzz_problems.py [cases] [seed] [homogenize | drive | trust | sweep]`; default 10,000 cases of
+homogenize. Cases of trust and sweep end where their solves would begin: what is refused is refused before. A case is a
+valid problem on a tiny image with up to three things damaged in it: words of the command line, lines and values of the
+problem file, bytes of the image. No traceback, no hang, no partial folder. Prints the count of every kind of ending and
+the slowest case. A path compiles for every number of steps and kind of law: a hundred cases of drive take minutes.
 """
 
 from __future__ import annotations
@@ -22,6 +22,10 @@ from pathlib import Path
 
 import numpy as np
 
+import jaxhomog.cli._drive
+import jaxhomog.cli._run
+import jaxhomog.cli._sweep
+import jaxhomog.cli._trust
 from jaxhomog.cli import main
 
 LIMIT = 120  # seconds of one case; the first of a kind compiles
@@ -46,6 +50,15 @@ LAWS = (
     {0: "conductivity = 1\n", 1: "conductivity = {x}\n"},
     {0: "conductivity = [1, 2]\n", 1: "conductivity = {x}\n"},
 )
+
+# Tables of a sweep.
+SWEPT = (
+    *("[sweep.phases.1]\nyoung = [2, 5]\n", "[sweep.phases.1]\nconductivity = [2, 5]\n") * 4,
+    *("[sweep.phases.1]\nyoung = " + x + "\n" for x in ("[]", "[nan]", "'a'", "[[1], 2]", "[1e999]", "[-1]", "3")),
+    "chunk = 0\n", "chunk = 1e99\n", "chunk = []\n", "resume = 'no'\n", "[sweep.phases]\n",
+    "[sweep.phases.9]\nyoung = [1]\n",
+    "[sweep.solver]\nelement = ['q9']\n", "[sweep.phases.1.hardening]\nmodulus = [1, 2]\n", "[[sweep.phases.1]]\n",
+)  # fmt: skip
 
 # Laws, plastic flow and load of paths: everything that a problem of `drive` may hold.
 FLOWS = (
@@ -183,6 +196,67 @@ def make_case(rng: np.random.Generator) -> list[str]:
     return words
 
 
+class Reached(BaseException):
+    """A case has come to its solves; no handler of ordinary errors holds it up."""
+
+
+def _reach(*_, **__):
+    raise Reached
+
+
+def early_case(seed: int, verb: str) -> str:
+    """How a case ends that is not let into its solves: "one line", "help", or "solves" where nothing is refused.
+
+    Raises:
+        AssertionError: it did not end as claimed, or left something behind.
+    """
+    places = {"homogenize": jaxhomog.cli._run, "drive": jaxhomog.cli._drive, "sweep": jaxhomog.cli._sweep}
+    place = places.get(verb, jaxhomog.cli._trust)
+    kept, here, start = getattr(place, verb), os.getcwd(), time.perf_counter()
+    out, err = io.StringIO(), io.StringIO()
+    setattr(place, verb, _reach)
+    try:
+        with tempfile.TemporaryDirectory(prefix="fuzz-problems-") as folder:
+            os.chdir(folder)
+            try:
+                words = make_early(np.random.default_rng(seed), verb)
+                before = sorted(os.listdir())
+                try:
+                    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                        code = main(words)
+                except Reached:
+                    code = None
+                story = f"case {seed}: {words} ended with {code}\n{err.getvalue()}"
+                assert sorted(os.listdir()) == before and "Traceback" not in err.getvalue(), story
+                errors = [s for s in err.getvalue().splitlines() if s.startswith("jaxhomog: error: ")]
+                other = [s for s in err.getvalue().splitlines() if not s.startswith(("[", "jaxhomog: "))]
+                assert not other and len(errors) == (code == 2) and code in (None, 0, 2), story
+                assert time.perf_counter() - start < 30, story
+                return {None: "solves", 0: "help", 2: "one line"}[code]
+            finally:
+                os.chdir(here)
+    finally:
+        setattr(place, verb, kept)
+
+
+def make_early(rng: np.random.Generator, verb: str) -> list[str]:
+    """Files of a call of any verb, and its words."""
+    if verb == "drive":
+        return make_path(rng)
+    words = make_case(rng)
+    if verb == "homogenize":
+        return words
+    if verb == "sweep":
+        text = Path("problem.toml").read_text(encoding="utf-8")
+        if rng.random() < 0.9:
+            text = "".join(line for line in text.splitlines(True) if not line.startswith("image = "))
+        images = (*["'*.npy'"] * 15, "['cell.npy']", "3", "''", "'none/*'", "'/*'")
+        text += f"[sweep]\nimages = {images[rng.integers(len(images))]}\n{SWEPT[rng.integers(len(SWEPT))]}"
+        text = text[: rng.integers(len(text))] if rng.random() < 0.1 else text
+        Path("problem.toml").write_text(text, encoding="utf-8")
+    return [verb if w == "homogenize" else w for w in words if w not in ("--no-report", "--fields", "none")]
+
+
 def run_case(seed: int, verb: str = "homogenize") -> tuple[str, float]:
     """One case in a folder of its own.
 
@@ -248,7 +322,11 @@ def campaign(cases: int, seed: int = 0, verb: str = "homogenize") -> collections
     try:
         for k in range(cases):
             signal.alarm(LIMIT)
-            ending, seconds = run_case(seed * 1_000_003 + k, verb)
+            start = time.perf_counter()
+            if verb in ("trust", "sweep"):
+                ending, seconds = early_case(seed * 1_000_003 + k, verb), time.perf_counter() - start
+            else:
+                ending, seconds = run_case(seed * 1_000_003 + k, verb)
             endings[ending] += 1
             slowest = max(slowest, (seconds, k))
     finally:

@@ -20,7 +20,7 @@ from ..tensors import from_voigt, to_voigt
 from ._cell import Cell, build_cell, load_cell
 from ._output import check_output, output_folder
 from ._problem import Problem
-from ._progress import Progress
+from ._progress import Progress, warned
 from ._screen import show, table
 
 # What result.json has at its top; everything else that is known goes into its `description`.
@@ -72,7 +72,8 @@ def run(options: argparse.Namespace, problem: Problem, progress: Progress, argv:
         "max_iterations": problem.max_iterations,
         "throw": False,
     }
-    solution = homogenize(cell.grid, cell.law, **settings)
+    with warned(progress):
+        solution = homogenize(cell.grid, cell.law, **settings)
     names = {**cell.image.phase_names, **problem.names}
     found = describe(cell.grid, cell.law, solution, phase_names=names)
     fields: dict[str, np.ndarray] = {}

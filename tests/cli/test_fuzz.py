@@ -23,6 +23,24 @@ def test_every_path_ends_as_claimed(monkeypatch):
     assert endings["valid result"] >= 2 and endings["one line"] > 30
 
 
+def test_damaged_problems_are_refused_before_any_solve(monkeypatch):
+    """Two hundred cases of all verbs; those without a fault stop where their solves would begin."""
+    monkeypatch.setenv("JAXHOMOG_CACHE", "off")
+    script = runpy.run_path(str(SCRIPT))
+    for verb in ("homogenize", "drive", "trust", "sweep"):
+        endings = [script["early_case"](7_000_000 + k, verb) for k in range(50)]
+        assert endings.count("one line") > 20 and (verb == "sweep" or "solves" in endings), (verb, endings)
+
+
+def test_the_slice_sees_an_internal_error_and_litter(monkeypatch):
+    script = runpy.run_path(str(SCRIPT))
+    for verb in ("homogenize", "drive", "trust", "sweep"):
+        for broken in (lambda words: 1, lambda words: [Path("left-behind").mkdir(), 2][1]):
+            monkeypatch.setitem(script["early_case"].__globals__, "main", broken)
+            with pytest.raises(AssertionError):
+                script["early_case"](0, verb)
+
+
 def test_the_fuzzer_sees_a_traceback_and_a_partial_folder(monkeypatch):
     """A blind fuzzer would pass everything."""
     script = runpy.run_path(str(SCRIPT))

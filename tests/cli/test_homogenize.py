@@ -2,6 +2,7 @@
 
 import json
 import os
+import warnings
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -229,3 +230,17 @@ def test_help_teaches(cli):
     assert "--phase 0:young=1,poisson=0.3" in cli("homogenize", "--help").out
     assert "[phases.0]" in cli("homogenize", "--help").out
     assert "[phases.0.hardening]" in cli("drive", "--help").out
+
+
+def test_a_warning_of_the_library_is_said_once_and_kept(cli, image, result, monkeypatch):
+    """Whatever `homogenize` warns of is one line on the screen and an entry of result.json."""
+
+    def careful(*args, **settings):
+        warnings.warn("this choice is dangerous", stacklevel=2)
+        return jh.homogenize(*args, **settings)
+
+    monkeypatch.setattr(_run, "homogenize", careful)
+    call = cli("homogenize", "cell.npy", "--phase", "0:conductivity=1", "--phase", "1:conductivity=3", "--no-report")
+    assert call.code == 0 and call.err.count("this choice is dangerous") == 1
+    assert "jaxhomog: warning: this choice is dangerous" in call.err
+    assert "this choice is dangerous" in result(Path("cell-jaxhomog/result.json"))["description"]["warnings"]

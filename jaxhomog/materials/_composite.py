@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any, Literal
 
 import equinox as eqx
@@ -25,6 +26,9 @@ from ._law import AbstractLaw, as_parameter, first_bad, spread
 from ._linear_conduction import LinearConduction
 from ._linear_elastic import LinearElastic
 
+# Ratio of two moduli of the phases beyond which the laminate rule is warned of.
+_CONTRAST = 100.0
+
 Rule = Literal["laminate", "arithmetic", "harmonic"]
 
 
@@ -39,6 +43,13 @@ class CompositeVoxels(AbstractLaw):
     (conduction: arithmetic mean along the interface, harmonic across it), "arithmetic" f C1 + (1-f) C2, and
     "harmonic" (f/C1 + (1-f)/C2)^-1. Voxels with f = 0 or 1 carry their phase exactly. A void is a zero modulus: its
     laminate has no stiffness across the interface; "arithmetic" is more accurate for holes. 2-D is plane strain.
+
+    Where phases of high contrast nearly touch, the gap is thinner than a voxel and a laminate takes its normal from
+    both surfaces: it is worse than whole voxels there, and the solve takes many times the iterations. Spheres of k = 10
+    in a face-centred cubic packing (f = 0.6, 40^3 voxels, matrix 1): laminate +3.0 %, whole voxels +5.9 %, harmonic
+    -0.2 %; hexagonal discs of k = 1e5 (f = 0.8): laminate +15.5 %, whole +3.3 %, harmonic +0.8 %. Verbs that see the
+    values warn of "laminate" where a modulus of one phase exceeds that of the other 100 times: compare with "harmonic"
+    (stiff inclusions), or refine.
 
     Args:
         fraction: f in [0, 1] on every voxel, of the grid's shape (`volume_fraction`).
@@ -141,6 +152,24 @@ class CompositeVoxels(AbstractLaw):
         ok = (f >= 0) & (f <= 1)
         if not ok.all():
             raise InputError(f"fraction{where} is {first_bad(ok, f)}: give numbers in [0, 1]")
+        contrast = self._contrast()
+        if self.rule == "laminate" and contrast > _CONTRAST and ((f > 0) & (f < 1)).any():
+            warnings.warn(
+                f"CompositeVoxels{where}: rule='laminate' at a contrast of {contrast:.3g}: where inclusions nearly"
+                " touch it errs more than whole voxels do (+15 % against +3 % for hexagonal discs, f = 0.8, contrast 1e5):"
+                " compare with rule='harmonic' (stiff inclusions) or 'arithmetic' (holes), or with a finer grid",
+                stacklevel=2,
+            )
+
+    def _contrast(self) -> float:
+        """Young's modulus or conductivity, the highest over the lowest; 1 where they cannot be looked at."""
+        laws = (self.inside, self.outside)
+        moduli = [x.parameters["young"] if isinstance(x, LinearElastic) else x.conductivity for x in laws]
+        if any(isinstance(x, Tracer) for x in moduli):
+            return 1.0
+        lowest = min(float(np.min(np.asarray(x, np.float64))) for x in moduli)
+        highest = max(float(np.max(np.asarray(x, np.float64))) for x in moduli)
+        return highest / lowest if lowest > 0 else math.inf if highest > 0 else 1.0
 
 
 def _smooth_gradient(f, spacing):

@@ -1,5 +1,7 @@
 """Composite voxels: exact laminates, pure phases, voids, discs against a multipole series, derivatives."""
 
+import warnings
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -325,3 +327,32 @@ def test_derivative_of_holes_by_the_radius(f):
         return s.value.values[0, -1, 0, 0]
 
     assert float(jax.grad(mean)(radius)) == pytest.approx(exact, rel=1e-2)
+
+
+CONTRASTS = {
+    "conduction": (jh.LinearConduction(1e3), jh.LinearConduction(1.0)),
+    "stiff outside": (jh.LinearConduction(1.0), jh.LinearConduction(np.full((4, 4), 101.0))),
+    "elasticity": (jh.LinearElastic.isotropic(2e5, 0.3), jh.LinearElastic.isotropic(1.0, 0.3)),
+    "a hole": (jh.LinearElastic.isotropic(0.0, 0.3), jh.LinearElastic.isotropic(1.0, 0.3)),
+}
+
+
+@pytest.mark.parametrize("pair", CONTRASTS.values(), ids=CONTRASTS.keys())
+def test_laminates_of_high_contrast_are_warned_of(pair):
+    """At the door of the verbs, where the values can be seen, and for cut voxels under that rule alone."""
+    f = np.zeros((4, 4))
+    f[1:3, 1:3], f[1, 1] = 1.0, 0.5
+    with pytest.warns(UserWarning, match=r"rule='laminate' at a contrast of .*compare with rule='harmonic'"):
+        jh.CompositeVoxels(f, *pair).check()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        jh.CompositeVoxels(f, *pair, rule="harmonic").check()
+        jh.CompositeVoxels(np.round(f), *pair).check()  # no voxel is cut
+        jh.CompositeVoxels(f, pair[0], pair[0]).check()
+        jax.eval_shape(lambda x: jh.CompositeVoxels(x, *pair).check() or x, f)
+
+
+def test_a_contrast_of_a_hundred_is_not_warned_of():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        jh.CompositeVoxels(np.full((4, 4), 0.5), jh.LinearConduction(100.0), jh.LinearConduction(1.0)).check()

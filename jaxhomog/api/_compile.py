@@ -35,11 +35,16 @@ class Compiled:
 
 
 def _canonical(x):
-    """An array of 64 bits, made while JAX had them, as one of 32."""
-    if not isinstance(x, jax.Array) or isinstance(x, Tracer) or jnp.issubdtype(x.dtype, jax.dtypes.extended):
+    """An array of 64 bits as one of 32: JAX may take a program of the one for a program of the other.
+
+    Arrays of NumPy count as well: a `Grid` keeps its lengths in double precision.
+    """
+    if not isinstance(x, jax.Array | np.ndarray) or isinstance(x, Tracer):
+        return x
+    if isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jax.dtypes.extended):
         return x
     dtype = jax.dtypes.canonicalize_dtype(x.dtype)
-    return x if dtype == x.dtype else jnp.asarray(np.asarray(x).astype(dtype))
+    return x if dtype == x.dtype else np.asarray(x).astype(dtype)
 
 
 def compiled(*static: str) -> Callable[[Callable], Compiled]:

@@ -27,7 +27,7 @@ from ._linear_conduction import LinearConduction
 from ._linear_elastic import LinearElastic
 
 # Ratio of two moduli of the phases beyond which the laminate rule is warned of.
-_CONTRAST = 100.0
+_CONTRAST = 50.0
 
 Rule = Literal["laminate", "arithmetic", "harmonic"]
 
@@ -48,7 +48,7 @@ class CompositeVoxels(AbstractLaw):
     both surfaces: it is worse than whole voxels there, and the solve takes many times the iterations. Spheres of k = 10
     in a face-centred cubic packing (f = 0.6, 40^3 voxels, matrix 1): laminate +3.0 %, whole voxels +5.9 %, harmonic
     -0.2 %; hexagonal discs of k = 1e5 (f = 0.8): laminate +15.5 %, whole +3.3 %, harmonic +0.8 %. Verbs that see the
-    values warn of "laminate" where a modulus of one phase exceeds that of the other 100 times: compare with "harmonic"
+    values warn of "laminate" where a modulus of one phase exceeds that of the other 50 times: compare with "harmonic"
     (stiff inclusions), or refine.
 
     Args:
@@ -156,8 +156,8 @@ class CompositeVoxels(AbstractLaw):
         if self.rule == "laminate" and contrast > _CONTRAST and ((f > 0) & (f < 1)).any():
             warnings.warn(
                 f"CompositeVoxels{where}: rule='laminate' at a contrast of {contrast:.3g}: where inclusions nearly"
-                " touch it errs more than whole voxels do (+15 % against +3 % for hexagonal discs, f = 0.8, contrast 1e5):"
-                " compare with rule='harmonic' (stiff inclusions) or 'arithmetic' (holes), or with a finer grid",
+                " touch it errs more than whole voxels do (+15 % against +3 % for hexagonal discs, f = 0.8, contrast"
+                " 1e5): compare with rule='harmonic' (stiff inclusions) or 'arithmetic' (holes), or with a finer grid",
                 stacklevel=2,
             )
 

@@ -72,15 +72,16 @@ def flagged(*names):
     return stack
 
 
+def mark(verb, transformation):
+    """The cheapest by default, some of the others slow, all of them exhaustive."""
+    if (verb, transformation) == ("homogenize", "grad"):
+        return []
+    slow = verb == "homogenize" or (verb, transformation) in {("apply", "grad"), ("drive", "grad of jit")}
+    return pytest.mark.slow if slow else pytest.mark.exhaustive
+
+
 PAIRS = [
-    pytest.param(
-        VERBS[v],
-        *TRANSFORMATIONS[t],
-        id=f"{v}-{t}",
-        marks=[] if v == "homogenize" and t == "grad" else pytest.mark.slow,
-    )
-    for v in VERBS
-    for t in TRANSFORMATIONS
+    pytest.param(VERBS[v], *TRANSFORMATIONS[t], id=f"{v}-{t}", marks=mark(v, t)) for v in VERBS for t in TRANSFORMATIONS
 ]
 
 
@@ -127,14 +128,14 @@ OTHERS = {
     "design": lambda: jh.design(lambda v: jh.Criteria(jnp.sum((v - 1) ** 2), {"c": v[0] - 0.5}), np.zeros(2)),
     "trust": lambda: jh.trust(np.tile(LABELS, (4, 4)), {0: jh.LinearConduction(1.0), 1: jh.LinearConduction(3.0)}),
 }
-CHEAP = ("design",)
+MARKS = {"design": [], **dict.fromkeys(("trust", "grid_convergence", "drive", "duality"), pytest.mark.exhaustive)}
 
 
 def numbers(tree):
     return [np.asarray(x) for x in jax.tree.leaves(tree) if hasattr(x, "dtype") and np.asarray(x).dtype.kind in "fiub"]
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[] if n in CHEAP else pytest.mark.slow) for n in OTHERS])
+@pytest.mark.parametrize("name", [pytest.param(n, marks=MARKS.get(n, pytest.mark.slow)) for n in OTHERS])
 def test_other_verbs_give_the_same_under_all_flags(name):
     """Bit for bit what they give without: none of the flags may reach the computation."""
     without = OTHERS[name]()

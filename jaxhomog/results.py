@@ -212,7 +212,7 @@ def under_jax_defaults(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def _defaults() -> AbstractContextManager:
-    config = jax.config
+    config: Any = jax.config  # its flags are not in its type
     # Only what is set is changed: a context manager of JAX's is a part of the key of its caches.
     changes = []
     if getattr(config.jax_numpy_dtype_promotion, "value", config.jax_numpy_dtype_promotion) != "standard":

@@ -28,7 +28,7 @@ class Compiled:
         self.quick = jax.jit(function, static_argnames=static, compiler_options=quick)
 
     def __call__(self, *args):
-        if not jax.config.jax_enable_x64:
+        if not getattr(jax.config, "jax_enable_x64"):  # noqa: B009  (the flag is not in the type of `config`)
             args = jax.tree.map(_canonical, args)
         eager = not any(isinstance(x, Tracer) for x in jax.tree.leaves((args, jnp.zeros(()))))
         return (self.quick if eager and jax.default_backend() == "cpu" else self.plain)(*args)

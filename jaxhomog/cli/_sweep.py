@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from ..api import versions
-from ..io import one_line, replacing
+from ..io import one_line, optional, replacing
 from ..plot import write_curves, write_distribution
 from ..results import InputError, Result, Solution
 from ..studies import sweep
@@ -42,6 +42,8 @@ def run_sweep(options: argparse.Namespace, problem: Problem, progress: Progress,
     """
     output = options.output or Path(f"{problem.stem}-jaxhomog")
     _check_output(output, options.resume)
+    for library in ("zarr", "filelock"):  # before any image is read
+        optional(output / "store", library, "studies")
     for note in problem.notes:
         progress.warn(note)
     cells = load_cells(problem, progress)
@@ -141,6 +143,7 @@ def _check_output(path: Path, resume: bool) -> None:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}): choose another --output") from None
     strange = [name for name in entries if name not in OURS and not name.endswith(".tmp")]
+    strange += [name for name in entries if name in OURS[1:] and not (path / name).is_file()]
     if strange:
         raise InputError(f"{path}: holds files that are no sweep's ({', '.join(strange[:3])}): choose another --output")
     if entries and not resume:

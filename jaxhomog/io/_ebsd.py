@@ -54,7 +54,7 @@ def ebsd_data(path: Path, options: Options, header: Header) -> tuple[np.ndarray,
         raise bad_input(
             path,
             f"holds {len(rows)} points where its header says {form.cells[0]} x {form.cells[1]}",
-            "copy or export it again, or say what the points that are left out shall be: unindexed='nearest' or a label",
+            "copy or export it again, or say what the points left out shall be: unindexed='nearest' or a label",
         )
     if left_out > _MOST_LEFT_OUT * len(rows):
         raise bad_input(

@@ -1,4 +1,4 @@
-"""Points of an EBSD map that were not indexed, or that the file leaves out: which they are, and what becomes of them."""
+"""Points of an EBSD map that were not indexed, or that the file leaves out, and what becomes of them."""
 
 from __future__ import annotations
 

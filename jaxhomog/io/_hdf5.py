@@ -48,7 +48,9 @@ class Hdf5Place:
             except (OSError, ValueError):
                 regular = False
             if not regular:
-                raise bad_input(self.path, f"its data lie in {str(path)!r}, which is no file", "copy that file beside it")
+                raise bad_input(
+                    self.path, f"its data lie in {str(path)!r}, which is no file", "copy that file beside it"
+                )
             self.files[path] = self.stack.enter_context(self.h5py.File(path, "r"))
         return self.files[path]
 
@@ -150,7 +152,9 @@ def _voxel_size(item, ndim: int) -> tuple[tuple[float, ...] | None, str, tuple[s
             if size is None:
                 notes.append(f"{where} is not one or {ndim} numbers: not used as voxel size")
                 continue
-            units = [key for key in holder.attrs.keys() if str(key).lower() in (f"{name}_unit".lower(), "unit", "units")]
+            units = [
+                key for key in holder.attrs.keys() if str(key).lower() in (f"{name}_unit".lower(), "unit", "units")
+            ]
             unit = ending or (unit_text(_attribute(holder, units[0])) if units else "")
             return size, unit, (*notes, f"voxel size from {where}{f', in {unit}' if unit else ''}")
         if holder.name in ("/", None):

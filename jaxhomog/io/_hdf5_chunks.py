@@ -76,7 +76,9 @@ def _chunked(place: Hdf5Place, path: Path, item: Any, plist: Any, what: str) -> 
     expected = math.prod(-(-n // c) for n, c in zip(shape, chunk, strict=True))
     written = item.id.get_num_chunks()
     if written < expected:
-        raise bad_input(place.path, f"{expected - written} of the {expected} chunks of {what} were never written", _AGAIN)
+        raise bad_input(
+            place.path, f"{expected - written} of the {expected} chunks of {what} were never written", _AGAIN
+        )
     ratio = math.prod(_RATIO.get(code, 1) for code, _, _ in filters)
     found: dict[tuple[int, ...], int] = {}
 
@@ -197,7 +199,9 @@ def _virtual(place: Hdf5Place, path: Path, item: Any, name: str) -> np.ndarray:
         other = path if source.file_name == "." else place.other(path, source.file_name, f"a part of dataset {name!r}")
         to, out_of = _slices(source.vspace, item.shape), _slices(source.src_space, None)
         if to is None or out_of is None or "%" in source.file_name + source.dset_name:
-            raise bad_input(place.path, f"dataset {name!r} is put together in a rare way", "copy the data into one file")
+            raise bad_input(
+                place.path, f"dataset {name!r} is put together in a rare way", "copy the data into one file"
+            )
         parts.append((other, source.dset_name, to, out_of))
     filled = np.zeros(item.shape, bool)
     for _, _, to, _ in parts:

@@ -33,7 +33,7 @@ def raw_header(path: Path, options: Options) -> Header:
     fastest = "first" if order == "F" else "last"
     assumed = []
     if options.order is None and sum(n > 1 for n in shape) > 1:
-        assumed.append("the last number of the shape runs fastest (Fiji, MHD and VTK write the first one so: order='x')")
+        assumed.append("the last number of the shape runs fastest (of Fiji, MHD and VTK the first: order='x')")
     if assumed_bytes:
         assumed.append(f"{sys.byteorder}-endian numbers (endian=)")
     notes = (f"assumed of the .raw file: {'; '.join(assumed)}",) if assumed else ()
@@ -82,7 +82,9 @@ def _dtype(path: Path, options: Options) -> tuple[np.dtype, bool]:
         raise bad_input(path, f"endian {str(options.endian)[:40]!r} is unknown", "give endian='little' or 'big'")
     if said and said != endian:
         raise bad_input(
-            path, f"dtype {options.dtype!s} and endian={options.endian!r} disagree on the byte order", "give one of them"
+            path,
+            f"dtype {options.dtype!s} and endian={options.endian!r} disagree on the byte order",
+            "give one of them",
         )
     return dtype.newbyteorder(endian), False
 
@@ -120,8 +122,8 @@ def _mismatch(shape: tuple[int, ...], dtype: np.dtype, skip: int, held: int) -> 
     if fits and np.dtype(fits[0]).itemsize != dtype.itemsize:
         return problem, f"give dtype={fits[0]!r} or another type of that size, or correct shape="
     if held + skip > need:
-        return problem, f"give header={held + skip - need} if the file starts with that many other bytes, else correct" \
-            " shape= or dtype="  # fmt: skip
+        remedy = "if the file starts with that many other bytes, else correct shape= or dtype="
+        return problem, f"give header={held + skip - need} {remedy}"
     if skip and held + skip == need:
         return problem, "leave header= out"
     return problem, "correct shape= or dtype=, or copy the file again"

@@ -73,8 +73,8 @@ def read_image(
 
     The suffix decides the format. `.npy`, `.npz`, `.h5`, `.tif` and `.raw` are not transposed; `.vti` and `.nii`
     load as [x, y, z], EBSD maps as [x, y]. The voxel size is that of the arguments (with one remark where the file
-    says another one), else that of the file's metadata, else 1. What programs write when they know none (72 or 96 dpi, a
-    spacing of 1 without unit) is no voxel size. Nothing is unpickled, and sizes are checked before anything is
+    says another one), else that of the file's metadata, else 1. What programs write when they know none (72 or 96 dpi,
+    a spacing of 1 without unit) is no voxel size. Nothing is unpickled, and sizes are checked before anything is
     allocated.
 
     Args:
@@ -89,7 +89,8 @@ def read_image(
         endian: "little" or "big", byte order of a `.raw` file; `dtype` may say it as well ('>u2').
         unindexed: points of an EBSD map that were not indexed or are left out: "refuse" them, give them phase and
             orientation of the "nearest" indexed point, or a label of their own (and no orientation).
-        foreign: whether an `.h5` file may take its data from other files (external links and storage, virtual datasets).
+        foreign: whether an `.h5` file may take its data from other files (external links and storage, virtual
+            datasets).
         voxel_size: edge length of a voxel, one number or one per axis, in the user's unit.
         lengths: edge lengths of the box instead, one number or one per axis.
         max_bytes: refuse what needs more memory than this; None means the free memory of the machine.

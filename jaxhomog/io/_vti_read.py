@@ -9,9 +9,9 @@ import numpy as np
 
 from ._errors import bad_input, guarded
 from ._header import Header, Options, check_memory, pick_array
+from ._voxel import no_unit
 from ._vti_data import vtk_dtype, vtk_values
 from ._vti_xml import DataArray, VtiLayout, parse_vti
-from ._voxel import no_unit
 
 _NAMES = "xyz"
 
@@ -39,7 +39,9 @@ def vti_header(path: Path, options: Options) -> Header:
     axes = ", ".join(f"{_NAMES[k]} -> direction {n + 1}" for n, k in enumerate(keep))
     # Text forms need the file's characters beside the values.
     form = array.attributes.get("format", "ascii").lower()
-    text = 0 if form == "appended" and layout.encoding == "raw" else path.stat().st_size * (30 if form == "ascii" else 2)
+    text = (
+        0 if form == "appended" and layout.encoding == "raw" else path.stat().st_size * (30 if form == "ascii" else 2)
+    )
     nbytes = math.prod(shape) * dtype.itemsize + text
     return Header(
         shape, dtype, axes, voxel, "", no_unit(voxel, ""), tuple(size_notes), nbytes, tuple(notes),

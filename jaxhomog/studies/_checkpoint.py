@@ -7,9 +7,7 @@ import io
 import json
 import os
 import re
-import secrets
 import zipfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ import numpy as np
 
 from ..results import InputError
 from ._checks import place
+from ._claims import claimed
 from ._misfit import Misfit
 from ._store import hash_of, versions, writing
 
@@ -114,16 +113,12 @@ class Checkpoint:
 
 def _replace(path: Path, data: bytes) -> None:
     """Written under another name, on the disk, then renamed."""
-    temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
-    try:
-        with open(temporary, "xb") as file:
+    with claimed(path.parent) as temporary:
+        with open(temporary, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def _hash(tree: Any) -> str:

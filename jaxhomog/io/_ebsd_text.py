@@ -11,7 +11,7 @@ import numpy as np
 from ._errors import bad_input
 
 # A header has some hundred lines; a file of other bytes may be one line of gigabytes.
-_MOST_LINES, _MOST_WORDS = 100_000, 1 << 16
+_MOST_LINES, _MOST_WORDS, _MOST_ROW = 100_000, 1 << 16, 1 << 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +112,8 @@ def read_columns(path: Path, form: EbsdFormat) -> np.ndarray:
     Raises:
         InputError: more points than the header says.
     """
+    if path.stat().st_size > _MOST_WORDS * (form.first_row + 16) + _MOST_ROW * form.cells[0] * form.cells[1]:
+        raise bad_input(path, "holds far more than the points of its header", "copy or export it again")
     with open(path, encoding=form.encoding, errors="replace") as file:
         for _ in range(form.first_row):
             next(file)

@@ -110,7 +110,9 @@ def _check_length(path: Path, offset: int, need: int) -> None:
     held = path.stat().st_size
     packed = path.name.lower().endswith(".gz")
     most = held * DEFLATE_RATIO if packed else held
-    if offset < 0 or offset > _MOST_SKIPPED or offset + need > most:
+    if not 0 <= offset <= _MOST_SKIPPED:
+        raise bad_input(path, f"has {offset} bytes between header and voxels", "export it again without extensions")
+    if offset + need > most:
         raise bad_input(
             path, f"is cut off or damaged ({held} bytes where its header says {offset + need}"
             f"{' before compression' if packed else ''})", "copy or export it again",

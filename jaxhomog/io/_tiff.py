@@ -10,13 +10,14 @@ import numpy as np
 from ._errors import bad_input, optional, overheard
 from ._header import Header, Options, plain_axes
 from ._tiff_size import OmePixels, ome_pixels, tiff_size
-from ._tiff_strips import check_contents, check_strips
+from ._tiff_strips import check_contents, check_pages, check_strips
 
 
 def tiff_header(path: Path, options: Options) -> Header:
     """Shape, type and voxel size of the first image series of a TIFF file."""
     tifffile = optional(path, "tifffile")
     notes: list[str] = []
+    check_pages(path)
     with overheard("tifffile") as heard, _opened(tifffile, path) as tif:
         ome = _checked_ome(path, tif)
         if not tif.series:

@@ -11,13 +11,48 @@ from ._errors import bad_input
 from ._inflate import DEFLATE_RATIO
 
 _NONE, _DEFLATE, _LZW, _PACKBITS, _LZMA, _ZSTD, _FAX = 1, (8, 32946), 5, 32773, 34925, 50000, (2, 3, 4)
-_JPEG, _JPEG2000, _PNG, _WEBP = (6, 7), (33003, 33004, 33005, 34712), 34933, 50001
+_JPEG, _JPEG2000, _WEBP = (6, 7), (33003, 33004, 33005, 34712), 50001
 # The most that each can expand; decoders are given a buffer of the announced size, and never write beyond it.
 _RATIO = {_NONE: 1, 8: DEFLATE_RATIO, 32946: DEFLATE_RATIO, _LZW: 4096, _PACKBITS: 128}
-_PICTURES = (*_JPEG, *_JPEG2000, _PNG, _WEBP)  # these carry their own width and height
+_PICTURES = (*_JPEG, *_JPEG2000, _WEBP)  # these carry their own width and height
 _KNOWN = (*_RATIO, _LZMA, _ZSTD, *_FAX, *_PICTURES)
 _LARGE = 1 << 24  # bytes of a strip that are worth a look beforehand
 _AGAIN = "copy or export it again"
+
+
+def check_pages(path: Path) -> None:
+    """The chain of pages has an end: tifffile walks in a circle for ever.
+
+    Args:
+        path: the file.
+
+    Raises:
+        InputError: a page points back to an earlier one.
+    """
+    with open(path, "rb") as file:
+        start = file.read(16)
+        order = {b"II": "little", b"MM": "big"}.get(start[:2])
+        if order is None:
+            return  # tifffile says what it is
+
+        def number(data: bytes) -> int:
+            return int.from_bytes(data, order)
+
+        large = number(start[2:4]) == 43  # BigTIFF: longer counts, entries and pointers
+        words, entry, pointer = (8, 20, 8) if large else (2, 12, 4)
+        at = number(start[8:16] if large else start[4:8])
+        seen: set[int] = set()
+        size = path.stat().st_size
+        while 0 < at < size:
+            if at in seen:
+                raise bad_input(path, "has a page that points back to an earlier one", "copy or export it again")
+            seen.add(at)
+            file.seek(at)
+            behind = at + words + entry * number(file.read(words))
+            if behind >= size:
+                return  # cut off: tifffile notices
+            file.seek(behind)
+            at = number(file.read(pointer))
 
 
 def check_strips(path: Path, tif: Any, series: Any) -> None:
@@ -110,10 +145,6 @@ def picture_size(code: int, data: bytes) -> tuple[int, int] | None:
             return None
         right, bottom, left, top = (int.from_bytes(data[at + k : at + k + 4], "big") for k in (8, 12, 16, 20))
         return bottom - top, right - left
-    if code == _PNG:
-        if data[:8] != b"\x89PNG\r\n\x1a\n" or len(data) < 24:
-            return None
-        return int.from_bytes(data[20:24], "big"), int.from_bytes(data[16:20], "big")
     return _webp_size(data)
 
 

@@ -182,7 +182,8 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(*args, allow_abbrev=False, **kwargs)
 
     def error(self, message: str) -> NoReturn:
-        raise InputError(one_line(f"{message}: see {self.prog} --help"))
+        short = message if len(message) <= 300 else f"{message[:300]}..."  # a number may have thousands of digits
+        raise InputError(one_line(f"{short}: see {self.prog} --help"))
 
 
 def _reader(read, *args):

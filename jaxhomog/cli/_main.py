@@ -20,7 +20,7 @@ from ._sweep import run_sweep
 from ._trust import run_trust
 
 _SETTING = re.compile(
-    r"(?<![\w./-])(dataset|array|shape|dtype|order|header|endian|unindexed|foreign|voxel_size|lengths)=(?=(\S?))"
+    r"(?<![\w./-])(dataset|array|shape|dtype|order|header|endian|unindexed|foreign|voxel_size|lengths)=(?=([\w'\"(<>.-]?))"
 )
 DONE, INTERNAL, BAD_INPUT, NOT_CONVERGED, INTERRUPTED = 0, 1, 2, 3, 130
 

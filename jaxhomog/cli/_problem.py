@@ -124,6 +124,8 @@ def read_problem(path: Path, verb: str = "homogenize") -> Problem:
     """
     try:
         table = tomllib.loads(_text_of_file(path))
+    except InputError:
+        raise
     except FileNotFoundError:
         raise InputError(f"{path}: no such file: check the name and the folder") from None
     except OSError as error:

@@ -23,7 +23,7 @@ from ._drive import drive_settings
 from ._problem import Problem
 from ._progress import Progress, warned
 from ._run import NotConverged
-from ._screen import show
+from ._screen import cell_lines, show
 from ._sweep_cells import Cells, lane_problem, load_cells
 from ._sweep_paths import check_paths, curves, final_values, path_problem, telling
 
@@ -181,6 +181,7 @@ def _summary(
         "iterations": int(np.max(_iterations(solution))),
         "physics": cells.physics,
         "shape": list(cells.shape),
+        "first_image": cells.facts,
         "phases": {str(k): {**values, **problem.flow.get(k, {})} for k, values in problem.phases.items()},
         "varied": [*axes.lists, *axes.draws],
         "images": len(cells.names),
@@ -218,7 +219,8 @@ def _table(summary: dict[str, Any], names: list[str], output: Path) -> str:
     """What a user wants to see at once."""
     size = " x ".join(map(str, summary["shape"]))
     heads, width = ("mean", "std", "min", "median", "max"), max(4, *map(len, names))
-    lines = [f"{summary['lanes']} lanes of {size} voxels, {summary['failed']} failed", ""]
+    lines = [f"{summary['lanes']} lanes of {size} voxels, {summary['failed']} failed"]
+    lines += [*cell_lines({**summary["first_image"], "shape": summary["shape"]}), ""]
     lines.append(" " * (width + 2) + "".join(f"{head:>13}" for head in heads))
     for name in names:
         values = summary["properties"][name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from ._header import Header, Options, plain_axes
 
 # Which entry of the shape belongs to the axis along which neighbours in the file lie.
 _ORDERS = {"c": "C", "last": "C", "z": "C", "z-fastest": "C", "f": "F", "first": "F", "x": "F", "x-fastest": "F"}
-_ENDIANS = {"little": "<", "<": "<", "big": ">", ">": ">"}
+_ENDIANS: dict[str, Literal["<", ">"]] = {"little": "<", "<": "<", "big": ">", ">": ">"}
 
 
 def raw_header(path: Path, options: Options) -> Header:

@@ -216,7 +216,7 @@ def _suffix(path: Path) -> str:
     return ".nii.gz" if path.name.lower().endswith(".nii.gz") else path.suffix.lower()
 
 
-def _tuple(shape):
+def _tuple(shape) -> Any:
     return tuple(shape) if hasattr(shape, "__iter__") else shape
 
 

@@ -31,12 +31,11 @@ def check_pages(path: Path) -> None:
     """
     with open(path, "rb") as file:
         start = file.read(16)
-        order = {b"II": "little", b"MM": "big"}.get(start[:2])
-        if order is None:
+        if start[:2] not in (b"II", b"MM"):
             return  # tifffile says what it is
 
         def number(data: bytes) -> int:
-            return int.from_bytes(data, order)
+            return int.from_bytes(data, "little" if start[:2] == b"II" else "big")
 
         large = number(start[2:4]) == 43  # BigTIFF: longer counts, entries and pointers
         words, entry, pointer = (8, 20, 8) if large else (2, 12, 4)

@@ -119,20 +119,13 @@ def _two(left: str, right: str) -> str:
     return f'<div class="two">{left}{right}</div>'
 
 
-def _voxel_size(more: dict[str, Any]) -> str:
-    """With its unit and who says so, where that is known."""
-    size = " x ".join(f"{x:.6g}" for x in more["voxel_size"])
-    source = {"given": "as given", "file": "from the file", "assumed": "assumed"}.get(more.get("voxel_size_source", ""))
-    return f"{size} {more.get('unit', '')}".strip() + (f" ({source})" if source else "")
-
-
 def _computed(result: dict[str, Any]) -> str:
     more = result["description"]
     lines = [
         ("image", more["image"]),
         ("voxels", " x ".join(map(str, more["shape"]))),
         ("box", " x ".join(f"{x:.6g}" for x in more["lengths"])),
-        ("voxel size", _voxel_size(more)),
+        ("voxel size", html.voxel_size(more)),
         ("physics", more["physics"]),
         ("element, boundary", f"{more['element']}, {more['boundary']}"),
         ("precision", more["dtype"]),

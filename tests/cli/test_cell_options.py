@@ -154,7 +154,9 @@ def test_extras_are_asked_for_before_any_work(image, no, cli, monkeypatch):
     no(("cell.npy", A, B, "--fields", "h5"), "h5py")
     monkeypatch.setitem(sys.modules, "zarr", None)
     monkeypatch.setattr("jaxhomog.cli._sweep.load_cells", lambda *_: pytest.fail("work was begun"))
-    Path("p.toml").write_text("[cell]\nimage = 'cell.npy'\n[phases.0]\nyoung = 1\npoisson = 0.3\n[sweep.phases.0]\nyoung = [1, 2]\n")
+    Path("p.toml").write_text(
+        "[cell]\nimage = 'cell.npy'\n[phases.0]\nyoung = 1\npoisson = 0.3\n[sweep.phases.0]\nyoung = [1, 2]\n"
+    )
     call = cli("sweep", "p.toml")
     assert call.code == 2 and "zarr" in call.err and "jaxhomog[studies]" in call.err and not Path("p-jaxhomog").exists()
 

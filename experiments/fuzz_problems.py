@@ -38,7 +38,8 @@ KEYS = (
 WORDS = (
     "--json", "--crop", "0:2,:", "--coarsen", "2", "--threshold", "0.5", "--voxel-size", "-3", "--lengths", "nan",
     "--element", "q9", "--tolerance", "1e-40", "--precision", "float16", "--phase", "7:young=1,poisson=0.2", "::",
-    "--order", "x", "--header", "348", "--endian", "big", "--unindexed", "nearest", "--foreign", "--fields", "h5", "--strain", "1,0,0", "--output", "no/where", "--nonsense", "\udcff", "--", "", "-1,2",
+    "--order", "x", "--header", "348", "--endian", "big", "--unindexed", "nearest", "--foreign",
+    "--fields", "h5", "--strain", "1,0,0", "--output", "no/where", "--nonsense", "\udcff", "--", "", "-1,2",
 )  # fmt: skip
 LAWS = (
     {0: "young = 1\npoisson = 0.3\n", 1: "young = {x}\npoisson = 0.2\n"},

@@ -32,16 +32,17 @@ LIMIT = 120  # seconds of one case; the first of a kind compiles
 STRANGE = (
     "0", "-1", "1e300", "-1e-300", "nan", "inf", "''", "'x'", "[]", "[1, 2]", "[[1], [2, 3]]", "true", "1979-05-27",
     "{}", "99999999999999999999", "1e999", "'\\u0000'", "{a = 1}", "[1, 'x']", "0.5", "1e-30", "'../cell.npy'", "'/'",
-    "0x7f",
+    "0x7f", f"0x1{'0' * 5000}", "9" * 5000,
 )  # fmt: skip
 KEYS = (
     "young", "poisson", "c11", "conductivity", "stiffness", "image", "lengths", "voxel_size", "threshold", "crop",
     "coarsen", "dataset", "array", "shape", "dtype", "kind", "element", "boundary", "tolerance", "max_iterations",
-    "precision", "name", "yung", "", "\u00e9",
+    "precision", "name", "yung", "", "\u00e9", "order", "header", "endian", "unindexed", "foreign",
 )  # fmt: skip
 WORDS = (
     "--json", "--crop", "0:2,:", "--coarsen", "2", "--threshold", "0.5", "--voxel-size", "-3", "--lengths", "nan",
     "--element", "q9", "--tolerance", "1e-40", "--precision", "float16", "--phase", "7:young=1,poisson=0.2", "::",
+    "--order", "x", "--header", "348", "--endian", "big", "--unindexed", "nearest", "--foreign",
     "--fields", "h5", "--strain", "1,0,0", "--output", "no/where", "--nonsense", "\udcff", "--", "", "-1,2",
 )  # fmt: skip
 LAWS = (

@@ -182,7 +182,8 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(*args, allow_abbrev=False, **kwargs)
 
     def error(self, message: str) -> NoReturn:
-        raise InputError(one_line(f"{message}: see {self.prog} --help"))
+        short = message if len(message) <= 300 else f"{message[:300]}..."  # a number may have thousands of digits
+        raise InputError(one_line(f"{short}: see {self.prog} --help"))
 
 
 def _reader(read, *args):
@@ -199,6 +200,13 @@ def _reader(read, *args):
 
 def _one(text: str) -> float:
     return numbers("value", text, 1)[0]
+
+
+def _count(name: str, text: str) -> int:
+    found = integers(name, text)
+    if not isinstance(found, int) or found < 0:
+        raise InputError(f"{name}: give one count of bytes, not below 0")
+    return found
 
 
 _number = _reader(_one)
@@ -276,13 +284,27 @@ def _cell_options(run: argparse.ArgumentParser) -> None:
     cell.add_argument("--coarsen", type=_reader(integers, "--coarsen"), metavar="N",
                       help="blocks of N voxels become one (majority; mean before --threshold)")  # fmt: skip
     cell.add_argument("--voxel-size", type=_reader(numbers, "--voxel-size"), metavar="H",
-                      help="edge of a voxel, one number or one per axis, where the file does not say")  # fmt: skip
+                      help="edge of a voxel, one number or one per axis; it counts before the file's")  # fmt: skip
     cell.add_argument("--lengths", type=_reader(numbers, "--lengths"), metavar="L",
                       help="edges of the box instead, before cropping")  # fmt: skip
     cell.add_argument("--dataset", metavar="PATH", help="dataset of a .h5 file")
     cell.add_argument("--array", metavar="NAME", help="array of a .npz or .vti file")
-    cell.add_argument("--shape", type=_reader(integers, "--shape"), metavar="NXxNYxNZ", help="shape of a .raw file")
-    cell.add_argument("--dtype", metavar="TYPE", help="element type of a .raw file, e.g. uint8 or '>u2'")
+    cell.add_argument("--foreign", action="store_true", default=None,
+                      help="a .h5 file may take its data from other files")  # fmt: skip
+    cell.add_argument("--unindexed", metavar="nearest|LABEL|refuse",
+                      help="points of an EBSD map that are not indexed or left out: take phase and orientation of the"
+                      " nearest indexed one, or a label of their own, or refuse the map (default)")  # fmt: skip
+    raw = run.add_argument_group("a .raw file, which does not describe itself")
+    raw.add_argument("--shape", type=_reader(integers, "--shape"), metavar="N1xN2xN3",
+                     help="voxels along each axis; the first number belongs to direction 1, whatever the order in the"
+                     " file (Fiji's and MHD's width x height x depth: give it so, with --order x)")  # fmt: skip
+    raw.add_argument("--dtype", metavar="TYPE", help="element type, e.g. uint8, uint16, '>u2' or float32")
+    raw.add_argument("--order", metavar="x|z",
+                     help="whose neighbours lie side by side in the file: x, the first number's of --shape (Fiji, MHD,"
+                     " VTK, Fortran), or z, the last one's (NumPy, C; default)")  # fmt: skip
+    raw.add_argument("--header", type=_reader(_count, "--header"), metavar="BYTES",
+                     help="bytes before the voxels (default 0)")  # fmt: skip
+    raw.add_argument("--endian", metavar="little|big", help="byte order (default: that of this machine)")
 
 
 def _solve_options(run: argparse.ArgumentParser, elements: str, accuracy: str) -> argparse._ArgumentGroup:

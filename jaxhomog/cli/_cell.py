@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -61,17 +61,32 @@ def check_settings(problem: Problem) -> None:
 def image_of(problem: Problem) -> ImageData:
     """The image of a problem, cropped, coarsened and thresholded."""
     assert problem.image is not None
-    shape = [problem.shape] if isinstance(problem.shape, int) else problem.shape
     image = read_image(
         problem.image,
         dataset=problem.dataset,
         array=problem.array,
-        shape=shape,
+        shape=[problem.shape] if isinstance(problem.shape, int) else problem.shape,
         dtype=problem.dtype,
+        order=problem.order,
+        header=problem.header,
+        endian=problem.endian,
+        unindexed="refuse" if problem.unindexed is None else problem.unindexed,
+        foreign=bool(problem.foreign),
         voxel_size=problem.voxel_size,
         lengths=problem.lengths,
     )
     return prepared(image, problem)
+
+
+def cell_facts(image: ImageData) -> dict[str, Any]:
+    """What a result says of its image: the file, the voxels and which axis is which direction."""
+    return {
+        "image": image.source,
+        "voxel_size": [float(h) for h in image.voxel_size],
+        "unit": image.unit,
+        "voxel_size_source": image.size_source,
+        "file_axes": image.axes,
+    }
 
 
 def prepared(image: ImageData, problem: Problem) -> ImageData:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..api import message_keys
 from ..io import one_line
-from ._screen import tidy
+from ._screen import cell_lines, tidy
 
 
 def curve_csv(result: dict[str, Any]) -> str:
@@ -44,8 +44,7 @@ def curve_table(result: dict[str, Any], output: Path) -> str:
     """
     more, curve, names = result["description"], result["curve"], result["description"]["components"]
     down, up = message_keys(more["physics"])
-    size = " x ".join(map(str, more["shape"]))
-    lines = [f"{one_line(more['image'])}: {size} voxels, element {result['element']}", ""]
+    lines = [*cell_lines(more, f", element {result['element']}"), ""]
     for phase in more["phases"] or []:
         name = f" ({phase['name']})" if phase["name"] else ""
         lines.append(f"  phase {phase['label']}{one_line(name)}: {100 * phase['fraction']:.2f} %")

@@ -12,7 +12,7 @@ from .. import drive
 from ..api import LoadPath, describe_driven
 from ..plot import write_curve
 from ..results import Solution
-from ._cell import Cell, load_cell
+from ._cell import Cell, cell_facts, load_cell
 from ._curve import curve_csv, curve_table
 from ._output import check_output, output_folder
 from ._phases import chosen_physics
@@ -46,9 +46,7 @@ def run_drive(options: argparse.Namespace, problem: Problem, progress: Progress,
     result = {key: found.pop(key) for key in _RESULT}
     result["seconds"] = progress.seconds
     found |= {
-        "image": cell.image.source,
-        "voxel_size": [float(h) for h in cell.image.voxel_size],
-        "file_axes": cell.image.axes,
+        **cell_facts(cell.image),
         "properties": {str(k): {**v, **problem.flow.get(k, {})} for k, v in problem.phases.items()},
         "boundary": problem.boundary,
         "warnings": progress.warnings,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -18,6 +19,9 @@ from ._run import NotConverged, run
 from ._sweep import run_sweep
 from ._trust import run_trust
 
+_SETTING = re.compile(
+    r"(?<![\w./-])(dataset|array|shape|dtype|order|header|endian|unindexed|foreign|voxel_size|lengths)=(?=([\w'\"(<>.-]?))"
+)
 DONE, INTERNAL, BAD_INPUT, NOT_CONVERGED, INTERRUPTED = 0, 1, 2, 3, 130
 
 
@@ -46,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         put(f"jaxhomog: error: {error}")
         return NOT_CONVERGED
     except InputError as error:
-        put(f"jaxhomog: error: {_for_options(str(error))}")
+        put(f"jaxhomog: error: {_for_options(str(error), words)}")
         return BAD_INPUT
     except MemoryError:
         put("jaxhomog: error: out of memory: use --crop, --coarsen or --precision float32, or a larger machine")
@@ -84,6 +88,11 @@ def _main(words: list[str]) -> int:
         return verb(options, problem, Progress(), words)
 
 
-def _for_options(message: str) -> str:
-    """Names of the library's settings as the options of the command line."""
-    return message.replace("use float64 (jax_enable_x64)", "use --precision float64")
+def _for_options(message: str, words: list[str]) -> str:
+    """Names of the library's settings as the options of the command line; `sweep` has them in its [cell] alone."""
+    message = message.replace("use float64 (jax_enable_x64)", "use --precision float64")
+    if "sweep" in words[:1]:
+        return _SETTING.sub(lambda m: f"cell.{m[1]}=", message)
+    message = message.replace("foreign=True", "--foreign")
+    message = re.sub(r"\bshape=\(([\d, ]+)\)", lambda m: f"--shape {m[1].replace(', ', 'x').strip('x,')}", message)
+    return _SETTING.sub(lambda m: f"--{m[1].replace('_', '-')}" + ("=" if m[2] else ""), message)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..results import InputError
+from ..studies import claimed, exchange
 
 OURS = ("result.json", "report.html", "fields.vti", "fields.h5", "curve.csv", "curve.png", "curve.svg")
 
@@ -40,7 +39,8 @@ def _check_ours(path: Path) -> None:
     remedy = "choose another --output, or remove it"
     if path.is_symlink() or not path.is_dir():
         raise InputError(f"{path}: exists and is no output folder of jaxhomog: {remedy}")
-    strange = sorted(entry.name for entry in path.iterdir() if entry.name not in OURS)
+    # A folder or link under one of our names is the user's: we write plain files.
+    strange = sorted(e.name for e in path.iterdir() if e.name not in OURS or e.is_symlink() or not e.is_file())
     if strange:
         raise InputError(f"{path}: exists and holds files that are not jaxhomog's ({', '.join(strange[:3])}): {remedy}")
     try:
@@ -66,24 +66,15 @@ def output_folder(path: Path) -> Iterator[Path]:
         InputError: it cannot be written.
     """
     check_output(path)
-    token = secrets.token_hex(8)
-    temporary, old = path.parent / f".{token}.tmp", path.parent / f".{token}.old"
     try:
-        try:
-            temporary.mkdir()
-            yield temporary
+        with claimed(path.parent, directory=True) as claim:
+            new = claim / "new"
+            new.mkdir()
+            yield new
             check_output(path)
-            if path.exists():
-                os.rename(path, old)
-            os.rename(temporary, path)
-        except OSError as error:
-            raise _unwritable(path, error) from None
-    finally:
-        with suppress(OSError):
-            if old.exists() and not path.exists():
-                os.rename(old, path)
-        shutil.rmtree(old, ignore_errors=True)
-        shutil.rmtree(temporary, ignore_errors=True)
+            exchange(claim, path)
+    except OSError as error:
+        raise _unwritable(path, error) from None
 
 
 def _unwritable(path: Path, error: Exception) -> InputError:

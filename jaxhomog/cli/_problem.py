@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
+import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,12 +18,15 @@ from ._flow import FLOW_KEYS, read_flow
 from ._load import Load, read_load
 from ._phases import PHASE_KEYS, phase_values
 from ._sweep_axes import Axes, read_sweep
-from ._tables import integer_of, known, mapping, table_of, text_of
+from ._tables import check_integers, integer_of, known, mapping, shown, table_of, text_of
 from ._trust_asked import TrustAsked, read_trust
 from ._values import crop_ranges, integers, numbers
 
 _TABLES = ("cell", "physics", "phases", "load", "solver")
-_CELL = ("image", "lengths", "voxel_size", "threshold", "crop", "coarsen", "dataset", "array", "shape", "dtype")
+_RAW = ("shape", "dtype", "order", "header", "endian")
+_READ = ("dataset", "array", *_RAW, "unindexed", "foreign")
+_CELL = ("image", "lengths", "voxel_size", "threshold", "crop", "coarsen", *_READ)
+_MOST_BYTES = 1 << 24
 _SOLVER = ("element", "boundary", "tolerance", "max_iterations", "precision")
 # Settings that one verb alone has.
 _OF: dict[str, tuple[str, ...]] = {
@@ -36,8 +41,7 @@ _USE = "use `jaxhomog drive`"
 _DRIVE = {"homogenize": _USE, "trust": _USE, "sweep": "add [load], as for `jaxhomog drive`"}
 # What options of the command line may put in place of the file's.
 _OWN = (
-    "phases", "threshold", "crop", "coarsen", "voxel_size", "lengths", "dataset", "array", "shape", "dtype", *_SOLVER,
-    *_OF["homogenize"],
+    "phases", "threshold", "crop", "coarsen", "voxel_size", "lengths", *_READ, *_SOLVER, *_OF["homogenize"],
 )  # fmt: skip
 
 
@@ -72,6 +76,11 @@ class Problem:
     array: str | None = None
     shape: list[int] | None = None
     dtype: str | None = None
+    order: str | None = None
+    header: int | None = None
+    endian: str | None = None
+    unindexed: str | int | None = None
+    foreign: bool | None = None
     element: str | None = None
     boundary: str | list[str] = "periodic"
     tolerance: float | None = None
@@ -114,19 +123,32 @@ def read_problem(path: Path, verb: str = "homogenize") -> Problem:
         InputError: one line that names the file, the key and the remedy.
     """
     try:
-        text = path.read_bytes().decode("utf-8")
-        table = tomllib.loads(text)
+        table = tomllib.loads(_text_of_file(path))
+    except InputError:
+        raise
     except FileNotFoundError:
         raise InputError(f"{path}: no such file: check the name and the folder") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be opened ({error.strerror}): check its permissions") from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
         reason = " ".join(str(error).split())[:160] or type(error).__name__
-        raise InputError(f"{path}: is no valid TOML ({reason}): correct it") from None
+        raise InputError(one_line(f"{path}: is no valid TOML ({reason}): correct it")) from None
     try:
+        check_integers("", table)
         return _problem(path, table, verb)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+
+
+def _text_of_file(path: Path) -> str:
+    """The text of a problem file; what is no regular file of some pages would block or never end."""
+    found = os.stat(path)
+    if not stat.S_ISREG(found.st_mode):
+        what = "a folder" if stat.S_ISDIR(found.st_mode) else "no regular file"
+        raise InputError(one_line(f"{path}: is {what}: give a problem file"))
+    if found.st_size > _MOST_BYTES:
+        raise InputError(one_line(f"{path}: is no problem file ({found.st_size} bytes): give a TOML file"))
+    return path.read_bytes().decode("utf-8")
 
 
 def _problem(path: Path, table: dict[str, Any], verb: str) -> Problem:
@@ -149,9 +171,18 @@ def _problem(path: Path, table: dict[str, Any], verb: str) -> Problem:
     for key in ("coarsen", "shape"):
         if key in cell:
             setattr(problem, key, integers(f"cell.{key}", cell[key]))
-    for key in ("dataset", "array", "dtype"):
+    for key in ("dataset", "array", "dtype", "order", "endian"):
         if key in cell:
             setattr(problem, key, text_of(f"cell.{key}", cell[key]))
+    if "header" in cell:
+        problem.header = integer_of("cell.header", cell["header"])
+    if "unindexed" in cell:
+        given = cell["unindexed"]
+        problem.unindexed = given if isinstance(given, str) else integer_of("cell.unindexed", given)
+    if "foreign" in cell:
+        if not isinstance(cell["foreign"], bool):
+            raise InputError(f"cell.foreign is {shown(cell['foreign'])}: give true or false")
+        problem.foreign = cell["foreign"]
     physics = table_of(table, "physics", ("kind",))
     if "kind" in physics:
         kind = physics["kind"]
@@ -189,7 +220,7 @@ def _phase(problem: Problem, text: str, values: Any, verb: str, solves: str) -> 
     try:
         label = int(text)
     except ValueError:
-        raise InputError(f"[{name}]: a phase is called by its integer label in the image") from None
+        raise InputError(one_line(f"[{name[:60]}]: a phase is called by its integer label in the image")) from None
     if label in problem.phases:
         raise InputError(f"[{name}]: label {label} is given twice")
     values = dict(mapping(name, values))

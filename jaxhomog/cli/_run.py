@@ -12,12 +12,12 @@ import numpy as np
 
 from .. import Grid, homogenize
 from ..api import apply, describe
-from ..io import ImageData, write_h5, write_vti
+from ..io import ImageData, optional, write_h5, write_vti
 from ..microstructure import overlapping_spheres
 from ..plot import write_report
 from ..results import InputError
 from ..tensors import from_voigt, to_voigt
-from ._cell import Cell, build_cell, load_cell
+from ._cell import Cell, build_cell, cell_facts, load_cell
 from ._output import check_output, output_folder
 from ._problem import Problem
 from ._progress import Progress, warned
@@ -53,6 +53,8 @@ def run(options: argparse.Namespace, problem: Problem, progress: Progress, argv:
     stem = "jaxhomog-demo" if options.verb == "demo" else f"{problem.stem}-jaxhomog"
     output = options.output or Path(stem)
     check_output(output)
+    if options.fields == "h5":
+        optional(output / "fields.h5", "h5py")  # before any work: it is needed at the very end
     for note in problem.notes:
         progress.warn(note)
     if options.verb == "demo":
@@ -83,9 +85,7 @@ def run(options: argparse.Namespace, problem: Problem, progress: Progress, argv:
     result = {key: found.pop(key) for key in _RESULT}
     result["seconds"] = progress.seconds
     found |= {
-        "image": cell.image.source,
-        "voxel_size": [float(h) for h in cell.image.voxel_size],
-        "file_axes": cell.image.axes,
+        **cell_facts(cell.image),
         "properties": {str(k): v for k, v in problem.phases.items()},
         "element": problem.element,
         "boundary": problem.boundary,

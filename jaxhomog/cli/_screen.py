@@ -27,7 +27,7 @@ def table(result: dict[str, Any], output: Path, options: argparse.Namespace) -> 
     """
     more = result["description"]
     elastic = more["physics"] == "elasticity"
-    lines = [f"{one_line(more['image'])}: {' x '.join(map(str, more['shape']))} voxels", ""]
+    lines = [*cell_lines(more), ""]
     for phase in more["phases"] or []:
         name = f" ({phase['name']})" if phase["name"] else ""
         lines.append(f"  phase {phase['label']}{one_line(name)}: {100 * phase['fraction']:.2f} %")
@@ -58,6 +58,23 @@ def table(result: dict[str, Any], output: Path, options: argparse.Namespace) -> 
         "",
     ]
     return "\n".join(lines)
+
+
+def cell_lines(more: dict[str, Any], end: str = "") -> list[str]:
+    """The image, its axes and its voxels, with their unit and who says so.
+
+    Args:
+        more: the description in a result.
+        end: of the first line.
+    """
+    unit = f" {more['unit']}" if more["unit"] else ""
+    source = {"given": "as given", "file": "from the file"}.get(more["voxel_size_source"], "assumed: nobody says it")
+    size = " x ".join(f"{h:.6g}" for h in more["voxel_size"])
+    return [
+        f"{one_line(more['image'])}: {' x '.join(map(str, more['shape']))} voxels{end}",
+        f"  axes: {one_line(more['file_axes'])}",
+        f"  voxel size: {size}{one_line(unit)} ({source})",
+    ]
 
 
 def transport_lines(transport: dict[str, Any]) -> list[str]:

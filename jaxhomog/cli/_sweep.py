@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from ..api import versions
-from ..io import one_line, replacing
+from ..io import one_line, optional, replacing
 from ..plot import write_curves, write_distribution
 from ..results import InputError, Result, Solution
 from ..studies import sweep
@@ -23,7 +23,7 @@ from ._drive import drive_settings
 from ._problem import Problem
 from ._progress import Progress, warned
 from ._run import NotConverged
-from ._screen import show
+from ._screen import cell_lines, show
 from ._sweep_cells import Cells, lane_problem, load_cells
 from ._sweep_paths import check_paths, curves, final_values, path_problem, telling
 
@@ -42,6 +42,8 @@ def run_sweep(options: argparse.Namespace, problem: Problem, progress: Progress,
     """
     output = options.output or Path(f"{problem.stem}-jaxhomog")
     _check_output(output, options.resume)
+    for library in ("zarr", "filelock"):  # before any image is read
+        optional(output / "store", library, "studies")
     for note in problem.notes:
         progress.warn(note)
     cells = load_cells(problem, progress)
@@ -141,6 +143,7 @@ def _check_output(path: Path, resume: bool) -> None:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}): choose another --output") from None
     strange = [name for name in entries if name not in OURS and not name.endswith(".tmp")]
+    strange += [name for name in entries if name in OURS[1:] and not (path / name).is_file()]
     if strange:
         raise InputError(f"{path}: holds files that are no sweep's ({', '.join(strange[:3])}): choose another --output")
     if entries and not resume:
@@ -178,6 +181,7 @@ def _summary(
         "iterations": int(np.max(_iterations(solution))),
         "physics": cells.physics,
         "shape": list(cells.shape),
+        "first_image": cells.facts,
         "phases": {str(k): {**values, **problem.flow.get(k, {})} for k, values in problem.phases.items()},
         "varied": [*axes.lists, *axes.draws],
         "images": len(cells.names),
@@ -215,7 +219,8 @@ def _table(summary: dict[str, Any], names: list[str], output: Path) -> str:
     """What a user wants to see at once."""
     size = " x ".join(map(str, summary["shape"]))
     heads, width = ("mean", "std", "min", "median", "max"), max(4, *map(len, names))
-    lines = [f"{summary['lanes']} lanes of {size} voxels, {summary['failed']} failed", ""]
+    lines = [f"{summary['lanes']} lanes of {size} voxels, {summary['failed']} failed"]
+    lines += [*cell_lines({**summary["first_image"], "shape": summary["shape"]}), ""]
     lines.append(" " * (width + 2) + "".join(f"{head:>13}" for head in heads))
     for name in names:
         values = summary["properties"][name]

@@ -15,7 +15,7 @@ from ..io import ImageData
 from ..materials import AbstractMaterial, LinearConduction, LinearElastic, PhaseMixture
 from ..microstructure import overlapping_spheres
 from ..results import InputError, Solution
-from ._cell import Cell, build_cell, check_settings, image_of
+from ._cell import Cell, build_cell, cell_facts, check_settings, image_of
 from ._flow import FLOW_KEYS
 from ._problem import Problem
 from ._progress import Progress
@@ -31,6 +31,7 @@ class Cells(NamedTuple):
         names: of the images.
         physics: of the laws.
         shape: of the images.
+        facts: of the first image: its file, axes, voxel size and unit.
     """
 
     laws: dict[int, AbstractMaterial]
@@ -39,6 +40,7 @@ class Cells(NamedTuple):
     names: list[str]
     physics: str
     shape: tuple[int, ...]
+    facts: dict[str, Any]
 
 
 class _Quiet(Progress):
@@ -98,7 +100,7 @@ def load_cells(problem: Problem, progress: Progress) -> Cells:
         first = 0 if axes.spheres is None else axes.spheres.seed
         number = np.arange(first, first + len(cells), dtype=np.int32)
         shared, varying = {}, {**stacked, "image" if axes.spheres is None else "seed": number}
-    return Cells(laws, shared, varying, names, cells[0].law.physics, cells[0].grid.shape)
+    return Cells(laws, shared, varying, names, cells[0].law.physics, cells[0].grid.shape, cell_facts(cells[0].image))
 
 
 def _check_varied(name: str, laws: Mapping[int, AbstractMaterial]) -> None:

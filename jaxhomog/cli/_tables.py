@@ -37,12 +37,33 @@ def mapping(name: str, value: Any) -> dict[str, Any]:
 def text_of(name: str, value: Any) -> str:
     """A text that is not empty."""
     if not isinstance(value, str) or not value:
-        raise InputError(one_line(f"{name} is {value!r}: give a text in quotes"))
+        raise InputError(one_line(f"{name} is {shown(value)}: give a text in quotes"))
     return value
 
 
 def integer_of(name: str, value: Any) -> int:
     """A whole number."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise InputError(one_line(f"{name} is {value!r}: give an integer"))
+        raise InputError(one_line(f"{name} is {shown(value)}: give an integer"))
     return value
+
+
+def check_integers(name: str, value: Any) -> None:
+    """Integers beyond TOML's 64 bits, anywhere in a table: Python takes thousands of digits, and cannot print them.
+
+    Raises:
+        InputError: it names the key.
+    """
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            check_integers(f"{name}.{key}" if name else str(key), inner)
+    elif isinstance(value, list):
+        for inner in value:
+            check_integers(name, inner)
+    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise InputError(one_line(f"{name[:60]} is an integer of more than 64 bits: give a smaller one"))
+
+
+def shown(value: Any) -> str:
+    """A value of the user's in a message: its first characters."""
+    return one_line(repr(value))[:60]

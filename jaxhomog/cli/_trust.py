@@ -14,12 +14,12 @@ from ..api import versions
 from ..plot import write_trust
 from ..results import InputError, SolverError
 from ..studies import TRUST_BOUNDARIES, trust
-from ._cell import build_cell, image_of, labels_of
+from ._cell import build_cell, cell_facts, image_of, labels_of
 from ._output import check_output, output_folder
 from ._problem import Problem
 from ._progress import Progress
 from ._run import NotConverged
-from ._screen import show
+from ._screen import cell_lines, show
 from ._trust_asked import asked
 
 
@@ -49,6 +49,8 @@ def run_trust(options: argparse.Namespace, problem: Problem, progress: Progress,
         law = dict(zip(cell.law.keys, cell.law.laws, strict=True))
     settings = {k: v for k, v in vars(wanted).items() if v is not None}
     if "macro_length" in settings:
+        if image.size_source == "assumed":
+            progress.warn("nobody gives a voxel size: macro_length is taken in voxels (give --voxel-size)")
         settings["macro_length"] = np.asarray(settings["macro_length"])
     if problem.element is not None:
         settings["element"] = problem.element
@@ -75,10 +77,8 @@ def run_trust(options: argparse.Namespace, problem: Problem, progress: Progress,
     report = solution.value
     result = report.to_dict() | {"seconds": progress.seconds, "versions": versions()}
     result["description"] = {
-        "image": image.source,
+        **cell_facts(image),
         "shape": list(labels.shape),
-        "voxel_size": spacing.tolist(),
-        "file_axes": image.axes,
         "properties": {str(k): v for k, v in problem.phases.items()},
         "warnings": progress.warnings,
         "command": ["jaxhomog", *argv],
@@ -91,6 +91,7 @@ def run_trust(options: argparse.Namespace, problem: Problem, progress: Progress,
             more = {**result["description"], "versions": result["versions"], "seconds": result["seconds"]}
             lengths = [float(x) for x in np.asarray(image.lengths)]
             write_trust(folder / "report.html", report, labels, lengths, more)
-    show(text if options.json else f"{image.source}: {report.text()}\n\nwritten: {output}\n")
+    about = "\n".join(cell_lines(result["description"]))
+    show(text if options.json else f"{about}\n{report.text()}\n\nwritten: {output}\n")
     progress.say("done")
     return 0

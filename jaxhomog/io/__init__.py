@@ -2,6 +2,7 @@
 
 from ._atomic import replacing as replacing
 from ._errors import one_line as one_line
+from ._errors import optional as optional
 from ._h5_write import write_h5 as write_h5
 from ._header import free_memory as free_memory
 from ._image_data import ImageData as ImageData

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ._ebsd_text import ang_format, ctf_format, read_columns
+from ._ebsd_gaps import choice_of, fill, not_indexed
+from ._ebsd_text import EbsdFormat, ang_format, ctf_format, read_columns
 from ._errors import bad_input
 from ._header import Header, Options
 
+_MOST_LEFT_OUT = 9  # times the points that are there; a header that claims more is damaged
 _FRAME = (
     "orientations are taken in the frame of the file's Euler angles; programs differ in how that frame lies to the"
     " map's x and y"
@@ -28,36 +30,71 @@ def ebsd_header(path: Path, options: Options) -> Header:
         np.dtype(np.int32),
         "map x -> direction 1, map y -> direction 2",
         form.step,
-        nbytes,
-        (*form.notes, _FRAME),
-        dict(form.phase_names),
-        form,
+        "um",  # both vendors' formats
+        nbytes=nbytes,
+        notes=(*form.notes, _FRAME),
+        phase_names=dict(form.phase_names),
+        detail=form,
     )
 
 
 def ebsd_data(path: Path, options: Options, header: Header) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """Labels, rotations and the note on points that were not indexed."""
     form = header.detail
+    choice = choice_of(path, options.unindexed)
     rows = read_columns(path, form)
     if not np.isfinite(rows[:, :6]).all():
         raise bad_input(path, "holds points without numbers (NaN)", "export the map again")
-    angles, position, phase = rows[:, :3], rows[:, 3:5], rows[:, 5]
+    angles, phase = rows[:, :3], rows[:, 5]
     if (phase != np.round(phase)).any() or np.abs(phase).max() > 2**15:
         raise bad_input(path, "its phase column holds no small integers", "export the map with its phase index")
-    index = np.round((position - position.min(axis=0)) / np.asarray(form.step))
-    if (index >= form.cells).any() or len(np.unique(index @ [form.cells[1], 1.0])) != len(rows):
+    i, j = _places(path, form, rows[:, 3:5])
+    left_out = math.prod(form.cells) - len(rows)
+    if left_out and choice == "refuse":  # before anything is allocated: the header may claim any number
         raise bad_input(
             path,
-            f"its points do not fill the grid of {form.cells[0]} x {form.cells[1]} that its header gives",
+            f"holds {len(rows)} points where its header says {form.cells[0]} x {form.cells[1]}",
+            "copy or export it again, or say what the points left out shall be: unindexed='nearest' or a label",
+        )
+    if left_out > _MOST_LEFT_OUT * len(rows):
+        raise bad_input(
+            path, f"leaves out {left_out} of its {math.prod(form.cells)} points", "export the whole map again"
+        )
+    indexed = ~not_indexed(rows, form.degrees)
+    known = np.zeros(header.shape, bool)
+    known[i, j] = indexed
+    labels = np.zeros(header.shape, np.int32)
+    labels[i, j] = phase
+    angles = np.radians(angles) if form.degrees else angles
+    rotation = np.zeros((*header.shape, 3, 3))
+    rotation[i, j] = bunge_rotation(angles[:, 0], angles[:, 1], angles[:, 2])
+    notes = fill(path, choice, known, left_out, labels, rotation, form.step)
+    names = list(form.phase_names.values())
+    if not labels.any() and len(names) == 1 and 0 not in form.phase_names:
+        notes = (*notes, f"all labels are 0, as single-phase maps are written; the phase is {names[0]!r}")
+    return labels, rotation, notes
+
+
+def _places(path: Path, form: EbsdFormat, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Row and column of each point on the grid of the header.
+
+    Raises:
+        InputError: a point lies beside the grid, or two lie on one place.
+    """
+    step, cells = np.asarray(form.step), np.asarray(form.cells)
+    start = position.min(axis=0)
+    if len(position) < cells.prod() and (start >= 0).all() and (np.round(position / step) < cells).all():
+        start = np.zeros(2)  # where rows are left out, the first of the grid may be among them
+    index = np.round((position - start) / step)
+    beside = (index < 0).any() or (index >= cells).any()
+    if beside or len(np.unique(index @ [float(cells[1]), 1.0])) != len(position):
+        raise bad_input(
+            path,
+            f"its points do not fill the grid of {cells[0]} x {cells[1]} that its header gives",
             "export the whole map on a square grid",
         )
     i, j = index.astype(int).T
-    labels = np.empty(header.shape, np.int32)
-    labels[i, j] = phase
-    angles = np.radians(angles) if form.degrees else angles
-    rotation = np.empty((*header.shape, 3, 3))
-    rotation[i, j] = bunge_rotation(angles[:, 0], angles[:, 1], angles[:, 2])
-    return labels, rotation, _notes(form, rows, phase)
+    return i, j
 
 
 def bunge_rotation(phi1: np.ndarray, big_phi: np.ndarray, phi2: np.ndarray) -> np.ndarray:
@@ -82,22 +119,3 @@ def bunge_rotation(phi1: np.ndarray, big_phi: np.ndarray, phi2: np.ndarray) -> n
         (s2 * s, c2 * s, c),
     )
     return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
-
-
-def _notes(form, rows: np.ndarray, phase: np.ndarray) -> tuple[str, ...]:
-    if form.degrees:
-        missed = phase == 0
-    else:
-        # A single-phase .ang may number its phase 0; points that failed carry phase -1, or confidence -1, or (beside
-        # other phases) phase 0.
-        missed = (phase < 0) | ((phase == 0) & (phase.max() > 0))
-        if rows.shape[1] > 6:
-            missed |= rows[:, 6] == -1
-    if not missed.any():
-        names = list(form.phase_names.values())
-        if not phase.any() and len(names) == 1 and 0 not in form.phase_names:
-            return (f"all labels are 0, as single-phase maps are written; the phase is {names[0]!r}",)
-        return ()
-    labels = ", ".join(str(int(k)) for k in np.unique(phase[missed])[:4])
-    count = int(missed.sum())
-    return (f"{count} of {len(rows)} points are not indexed; they keep their label ({labels})",)

@@ -10,6 +10,9 @@ import numpy as np
 
 from ._errors import bad_input
 
+# A header has some hundred lines; a file of other bytes may be one line of gigabytes.
+_MOST_LINES, _MOST_WORDS, _MOST_ROW = 100_000, 1 << 16, 1 << 12
+
 
 @dataclass(frozen=True, eq=False)
 class EbsdFormat:
@@ -107,8 +110,10 @@ def read_columns(path: Path, form: EbsdFormat) -> np.ndarray:
         (points, columns) float64.
 
     Raises:
-        InputError: another number of points than the header says.
+        InputError: more points than the header says.
     """
+    if path.stat().st_size > _MOST_WORDS * (form.first_row + 16) + _MOST_ROW * form.cells[0] * form.cells[1]:
+        raise bad_input(path, "holds far more than the points of its header", "copy or export it again")
     with open(path, encoding=form.encoding, errors="replace") as file:
         for _ in range(form.first_row):
             next(file)
@@ -122,7 +127,7 @@ def read_columns(path: Path, form: EbsdFormat) -> np.ndarray:
             path, f"has {len(first)} columns where {max(form.columns[:6]) + 1} are needed", "export it again"
         )
     rows = np.loadtxt(io.StringIO(text), usecols=columns, ndmin=2)
-    if len(rows) != form.cells[0] * form.cells[1]:
+    if len(rows) > form.cells[0] * form.cells[1]:
         raise bad_input(
             path,
             f"holds {len(rows)} points where its header says {form.cells[0]} x {form.cells[1]}",
@@ -137,9 +142,12 @@ def _head(path: Path, is_data) -> tuple[list[str], str]:
         lines: list[str] = []
         try:
             with open(path, encoding=encoding) as file:
-                for line in file:
+                for _ in range(_MOST_LINES):
+                    line = file.readline(_MOST_WORDS)
                     if is_data(line):
                         return lines, encoding
+                    if not line or len(line) == _MOST_WORDS:
+                        break
                     lines.append(line.rstrip("\r\n"))
             break
         except UnicodeDecodeError:

@@ -30,7 +30,8 @@ def write_h5(path: str | os.PathLike, fields: Mapping[str, np.ndarray], lengths:
     for name in arrays:
         if name.strip("/") != name or any(part in ("", ".", "..") for part in name.split("/")):
             raise bad_input(path, f"{name!r} is no name for a dataset", "use letters, digits and single slashes")
-    with replacing(path) as temporary, guarded(path, ".h5"), h5py.File(temporary, "w") as file:
+    # The temporary file is locked already, as one of a living process.
+    with replacing(path) as temporary, guarded(path, ".h5"), h5py.File(temporary, "w", locking=False) as file:
         file.attrs["lengths"] = sides
         for name, array in arrays.items():
             item = file.create_dataset(name, data=array)

@@ -13,6 +13,7 @@ import numpy as np
 from ._errors import bad_input
 
 GIB = 2.0**30
+_MOST = 2**48  # entries along one axis; a damaged header may claim a number of thousands of digits
 
 
 class Options(NamedTuple):
@@ -22,13 +23,21 @@ class Options(NamedTuple):
         name: which array of a file that holds several.
         shape: shape of a `.raw` file.
         dtype: element type of a `.raw` file.
-        order: memory order of a `.raw` file.
+        order: which axis runs fastest in a `.raw` file; None where nobody said it.
+        header: bytes before the voxels of a `.raw` file.
+        endian: byte order of a `.raw` file; None where nobody said it.
+        unindexed: what becomes of the points of an EBSD map that were not indexed.
+        foreign: whether data that lie in other files than the one that is named may be read.
     """
 
     name: str | None = None
     shape: tuple[int, ...] | None = None
     dtype: Any = None
-    order: str = "C"
+    order: str | None = None
+    header: Any = None
+    endian: str | None = None
+    unindexed: str | int = "refuse"
+    foreign: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +49,9 @@ class Header:
         dtype: element type as stored.
         axes: which file axis becomes which direction, one line.
         voxel_size: from the file's metadata; None where it has none.
+        unit: of `voxel_size`, as the file writes it; "" where it does not.
+        stand_in: why `voxel_size` is what programs write when they know none, a clause; "" where it is a real one.
+        size_notes: remarks on `voxel_size`, of no interest to who gives one.
         nbytes: peak memory of reading it; None means that of the array.
         notes: warnings, one line each.
         phase_names: label to name, from the file.
@@ -50,6 +62,9 @@ class Header:
     dtype: np.dtype
     axes: str
     voxel_size: tuple[float, ...] | None = None
+    unit: str = ""
+    stand_in: str = ""
+    size_notes: tuple[str, ...] = ()
     nbytes: int | None = None
     notes: tuple[str, ...] = ()
     phase_names: dict[int, str] = field(default_factory=dict)
@@ -101,6 +116,8 @@ def check_image(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:
     Raises:
         InputError: empty, not 2-D or 3-D, or not real numbers.
     """
+    if any(n > _MOST for n in shape) or len(shape) > 32:
+        raise bad_input(path, "announces more voxels than any machine can hold", "copy or export it again")
     if any(n < 1 for n in shape):
         raise bad_input(path, f"the image is empty (shape {shape})", "give an image with at least one voxel per axis")
     if len(shape) not in (2, 3):

@@ -25,6 +25,8 @@ class ImageData:
         rotation: (..., 3, 3) orientation of the crystal in each voxel, v_sample = R v_crystal; None without one.
         phase_names: label to name, where the file names its phases.
         notes: what the reader decided or ignored, one line each.
+        unit: of `voxel_size`, as the file writes it; "" where it does not, or where the caller gave the size.
+        size_source: who says the voxel size: "given" by the caller, the "file", or "assumed" to be 1.
     """
 
     array: np.ndarray
@@ -35,6 +37,8 @@ class ImageData:
     rotation: np.ndarray | None = None
     phase_names: dict[int, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    unit: str = ""
+    size_source: str = "given"
 
     def crop(self, ranges: Sequence[slice | tuple[int | None, int | None] | None]) -> ImageData:
         """The part of the image inside the given index ranges; voxels keep their size.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import stat
 from collections.abc import Callable, Sequence
@@ -21,6 +20,7 @@ from ._nifti import nifti_data, nifti_header
 from ._npy import npy_data, npy_header, npz_data, npz_header
 from ._raw import raw_data, raw_header
 from ._tiff import tiff_data, tiff_header
+from ._voxel import settled_size
 from ._vti_read import vti_data, vti_header
 
 
@@ -60,7 +60,11 @@ def read_image(
     array: str | None = None,
     shape: Sequence[int] | None = None,
     dtype: Any = None,
-    order: str = "C",
+    order: str | None = None,
+    header: int | None = None,
+    endian: str | None = None,
+    unindexed: str | int = "refuse",
+    foreign: bool = False,
     voxel_size: float | Sequence[float] | None = None,
     lengths: float | Sequence[float] | None = None,
     max_bytes: int | None = None,
@@ -68,8 +72,10 @@ def read_image(
     """Read a voxel image; array axis k is direction k + 1.
 
     The suffix decides the format. `.npy`, `.npz`, `.h5`, `.tif` and `.raw` are not transposed; `.vti` and `.nii`
-    load as [x, y, z], EBSD maps as [x, y]. The voxel size is that of the file's metadata where it has any, else that
-    of the arguments, else 1. Nothing is unpickled, and the size is checked before anything is allocated.
+    load as [x, y, z], EBSD maps as [x, y]. The voxel size is that of the arguments (with one remark where the file
+    says another one), else that of the file's metadata, else 1. What programs write when they know none (72 or 96 dpi,
+    a spacing of 1 without unit) is no voxel size. Nothing is unpickled, and sizes are checked before anything is
+    allocated.
 
     Args:
         path: the file.
@@ -77,7 +83,14 @@ def read_image(
         array: name of the array in a `.npz` or `.vti` file (likewise).
         shape: shape of a `.raw` file.
         dtype: element type of a `.raw` file.
-        order: memory order of a `.raw` file, "C" (last axis fastest) or "F".
+        order: which number of `shape` runs fastest in a `.raw` file: "z" (or "C", the default), the last one, as NumPy
+            writes; "x" (or "F"), the first one, as Fiji, MHD and VTK write.
+        header: bytes before the voxels of a `.raw` file.
+        endian: "little" or "big", byte order of a `.raw` file; `dtype` may say it as well ('>u2').
+        unindexed: points of an EBSD map that were not indexed or are left out: "refuse" them, give them phase and
+            orientation of the "nearest" indexed point, or a label of their own (and no orientation).
+        foreign: whether an `.h5` file may take its data from other files (external links and storage, virtual
+            datasets).
         voxel_size: edge length of a voxel, one number or one per axis, in the user's unit.
         lengths: edge lengths of the box instead, one number or one per axis.
         max_bytes: refuse what needs more memory than this; None means the free memory of the machine.
@@ -88,26 +101,28 @@ def read_image(
     Raises:
         InputError: one line that names the file, what is wrong with it and what to do.
     """
-    place, reader, options = _door(path, dataset, array, shape, dtype, order)
-    kind = _suffix(place)
-    with guarded(place, kind):
-        header = reader.header(place, options)
-        check_image(place, header.shape, header.dtype)
-        voxel, notes = _voxel_size(place, header, voxel_size, lengths)
-        check_memory(place, image_bytes(header), max_bytes)
-        values, rotation, *more = reader.data(place, options, header)
-        if values.shape != header.shape:
-            raise bad_input(place, f"announces shape {header.shape} but holds {values.shape}", "export it again")
+    options = Options(array, _tuple(shape), dtype, order, header, endian, unindexed, foreign)
+    place, reader, options = _door(path, dataset, options)
+    with guarded(place, _suffix(place)):
+        head = reader.header(place, options)
+        check_image(place, head.shape, head.dtype)
+        voxel = settled_size(place, head, voxel_size, lengths)
+        check_memory(place, image_bytes(head), max_bytes)
+        values, rotation, *more = reader.data(place, options, head)
+        if values.shape != head.shape:
+            raise bad_input(place, f"announces shape {head.shape} but holds {values.shape}", "export it again")
         values = _plain(place, values)
     return ImageData(
         array=values,
-        lengths=tuple(n * h for n, h in zip(values.shape, voxel, strict=True)),
-        voxel_size=voxel,
-        axes=header.axes,
+        lengths=tuple(n * h for n, h in zip(values.shape, voxel.size, strict=True)),
+        voxel_size=voxel.size,
+        axes=head.axes,
         source=os.fspath(path) if isinstance(path, (str, os.PathLike)) else str(path),
         rotation=rotation,
-        phase_names=dict(header.phase_names),
-        notes=tuple(one_line(n) for n in (*header.notes, *notes, *(more[0] if more else ()), *_colour_note(values))),
+        phase_names=dict(head.phase_names),
+        notes=tuple(map(one_line, (*head.notes, *voxel.notes, *(more[0] if more else ()), *_colour_note(values)))),
+        unit=voxel.unit,
+        size_source=voxel.source,
     )
 
 
@@ -118,7 +133,10 @@ def image_size(
     array: str | None = None,
     shape: Sequence[int] | None = None,
     dtype: Any = None,
-    order: str = "C",
+    order: str | None = None,
+    header: int | None = None,
+    endian: str | None = None,
+    foreign: bool = False,
 ) -> tuple[tuple[int, ...], np.dtype]:
     """Shape and element type of an image from its header alone.
 
@@ -129,6 +147,9 @@ def image_size(
         shape: as for `read_image`.
         dtype: as for `read_image`.
         order: as for `read_image`.
+        header: as for `read_image`.
+        endian: as for `read_image`.
+        foreign: as for `read_image`.
 
     Returns:
         The shape and dtype that `read_image` would return (bool becomes uint8).
@@ -136,14 +157,15 @@ def image_size(
     Raises:
         InputError: as `read_image`, as far as the header shows it.
     """
-    place, reader, options = _door(path, dataset, array, shape, dtype, order)
+    options = Options(array, _tuple(shape), dtype, order, header, endian, foreign=foreign)
+    place, reader, options = _door(path, dataset, options)
     with guarded(place, _suffix(place)):
-        header = reader.header(place, options)
-        check_image(place, header.shape, header.dtype)
-    return header.shape, np.dtype(np.uint8) if header.dtype.kind == "b" else header.dtype.newbyteorder("=")
+        head = reader.header(place, options)
+        check_image(place, head.shape, head.dtype)
+    return head.shape, np.dtype(np.uint8) if head.dtype.kind == "b" else head.dtype.newbyteorder("=")
 
 
-def _door(path, dataset, array, shape, dtype, order) -> tuple[Path, _Reader, Options]:
+def _door(path, dataset, options: Options) -> tuple[Path, _Reader, Options]:
     """Checks that need no look into the file: it exists, its format is known, the arguments belong to it."""
     try:
         place = Path(os.fsdecode(path))
@@ -173,22 +195,28 @@ def _door(path, dataset, array, shape, dtype, order) -> tuple[Path, _Reader, Opt
     if empty:
         raise bad_input(path, "is an empty file", "copy or export it again")
     reader = _READERS[suffix]
-    for keyword, value in (("dataset", dataset), ("array", array)):
+    for keyword, value in (("dataset", dataset), ("array", options.name)):
         if value is not None and keyword != reader.names:
             right = f"use {reader.names}= instead" if reader.names else "leave it out"
             raise bad_input(path, f"{keyword}= does not apply to {suffix} files", right)
-    if suffix != ".raw" and (shape is not None or dtype is not None):
-        raise bad_input(
-            path, f"shape= and dtype= do not apply to {suffix} files, which say it themselves", "leave them out"
-        )
-    return place, reader, Options(dataset if reader.names == "dataset" else array, _tuple(shape), dtype, order)
+    if suffix != ".raw":
+        given = [key for key in ("shape", "dtype", "order", "header", "endian") if getattr(options, key) is not None]
+        if given:
+            few = [key for key in given if key in ("shape", "dtype")]
+            names = "shape= and dtype= do" if few == given else f"{given[-1]}= does"
+            raise bad_input(path, f"{names} not apply to {suffix} files, which say it themselves", "leave them out")
+    if options.unindexed != "refuse" and reader is not _EBSD:
+        raise bad_input(path, f"unindexed= does not apply to {suffix} files", "leave it out")
+    if options.foreign and reader is not _HDF5:
+        raise bad_input(path, f"foreign= does not apply to {suffix} files", "leave it out")
+    return place, reader, options._replace(name=dataset if reader.names == "dataset" else options.name)
 
 
 def _suffix(path: Path) -> str:
     return ".nii.gz" if path.name.lower().endswith(".nii.gz") else path.suffix.lower()
 
 
-def _tuple(shape):
+def _tuple(shape) -> Any:
     return tuple(shape) if hasattr(shape, "__iter__") else shape
 
 
@@ -210,41 +238,3 @@ def _colour_note(values: np.ndarray) -> tuple[str, ...]:
     if values.dtype == np.uint8 and values.ndim == 3 and shape[2] in (3, 4) and min(shape[:2]) > 4 * shape[2]:
         return (f"the last axis has {shape[2]} entries: if they are colours, convert the image to grey levels first",)
     return ()
-
-
-def _voxel_size(path: Path, header: Header, voxel_size, lengths) -> tuple[tuple[float, ...], tuple[str, ...]]:
-    """Metadata first, then the caller's words, then unit voxels."""
-    if voxel_size is not None and lengths is not None:
-        raise bad_input(path, "voxel_size= and lengths= are both given", "give one of them")
-    ndim = len(header.shape)
-    notes = []
-    given = None
-    if voxel_size is not None:
-        given = _positive(path, "voxel_size", voxel_size, ndim)
-    elif lengths is not None:
-        given = tuple(a / n for a, n in zip(_positive(path, "lengths", lengths, ndim), header.shape, strict=True))
-    if given is not None and not _makes_a_box(header.shape, given):
-        raise bad_input(path, f"voxels of size {given} make a box that no float can hold", "use another unit of length")
-    found = header.voxel_size
-    if found is not None and not _makes_a_box(header.shape, found):
-        notes.append(f"the file's voxel size {found} is not positive and finite: not used")
-        found = None
-    if found is not None and given is not None:
-        keyword = "voxel_size" if voxel_size is not None else "lengths"
-        notes.append(f"{keyword} was not used: the file's own voxel size {found} counts")
-    return found or given or (1.0,) * ndim, tuple(notes)
-
-
-def _makes_a_box(shape: tuple[int, ...], voxel: tuple[float, ...]) -> bool:
-    """Positive and finite, also after multiplying with the shape (a damaged file may say 1e308)."""
-    return all(h > 0 and math.isfinite(n * h) for n, h in zip(shape, voxel, strict=True))
-
-
-def _positive(path: Path, keyword: str, value, ndim: int) -> tuple[float, ...]:
-    try:
-        numbers = tuple(float(v) for v in np.atleast_1d(value))
-    except (TypeError, ValueError):
-        numbers = ()
-    if len(numbers) not in (1, ndim) or not all(math.isfinite(v) and v > 0 for v in numbers):
-        raise bad_input(path, f"{keyword}={value!r} is not one or {ndim} positive numbers", "correct it")
-    return numbers * (ndim // len(numbers))

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import math
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from ._errors import bad_input, optional, overheard
-from ._header import Header, Options, free_memory, plain_axes
-
-_DEFLATE = (8, 32946)
-_DEFLATE_RATIO = 1032  # the most that deflate can expand
-_NO_UNIT = ("", "pixel", "pixels", "none", "null")
+from ._header import Header, Options, plain_axes
+from ._tiff_size import OmePixels, ome_pixels, tiff_size
+from ._tiff_strips import check_contents, check_pages, check_strips
 
 
 def tiff_header(path: Path, options: Options) -> Header:
     """Shape, type and voxel size of the first image series of a TIFF file."""
     tifffile = optional(path, "tifffile")
     notes: list[str] = []
-    with overheard("tifffile") as heard, tifffile.TiffFile(path) as tif:
+    check_pages(path)
+    with overheard("tifffile") as heard, _opened(tifffile, path) as tif:
+        ome = _checked_ome(path, tif)
         if not tif.series:
             raise bad_input(path, "holds no image", "export it again as a TIFF stack")
         _check_chain(path, heard)
@@ -33,10 +32,10 @@ def tiff_header(path: Path, options: Options) -> Header:
             raise bad_input(path, "has voxels of unknown type", "export it as 8- or 16-bit grey or float32")
         _check_colours(path, series, letters, stored, notes)
         keep = _kept_axes(stored, letters)
-        _check_complete(path, series)
+        check_strips(path, tif, series)
         if series.keyframe.photometric == 0:
             notes.append("the file stores white as 0: values were read as stored, not inverted")
-        voxel = _voxel_size(tif, series, len(keep), notes)
+        voxel = tiff_size(tif, series, ome, len(keep))
     notes += [f"tifffile: {line}" for line in dict.fromkeys(heard)]
     if len(keep) < len(stored):
         notes.append(f"axes of one voxel dropped: shape {stored} read as {tuple(stored[k] for k in keep)}")
@@ -45,15 +44,17 @@ def tiff_header(path: Path, options: Options) -> Header:
     axes = (
         plain_axes(len(shape)) if names is None else ", ".join(f"{a} -> direction {k + 1}" for k, a in enumerate(names))
     )
-    return Header(shape, np.dtype(dtype), axes, voxel, notes=tuple(notes))
+    return Header(
+        shape, np.dtype(dtype), axes, voxel.size, voxel.unit, voxel.stand_in, voxel.notes, notes=tuple(notes)
+    )  # fmt: skip
 
 
 def tiff_data(path: Path, options: Options, header: Header) -> tuple[np.ndarray, None]:
     """The voxels of the first series."""
     tifffile = optional(path, "tifffile")
-    with overheard("tifffile") as heard, tifffile.TiffFile(path) as tif:
+    with overheard("tifffile") as heard, _opened(tifffile, path) as tif:
         series = tif.series[0]
-        _check_bomb(path, tif, series)
+        check_contents(path, tif, series)
         try:
             array = series.asarray()
         except ValueError as error:
@@ -67,6 +68,11 @@ def tiff_data(path: Path, options: Options, header: Header) -> tuple[np.ndarray,
     if heard and array.size != math.prod(header.shape):
         raise bad_input(path, f"is damaged ({heard[0]})", "export it again")
     return array.reshape(header.shape), None
+
+
+def _opened(tifffile, path: Path):
+    """The file alone: OME-XML may name others, which tifffile would open."""
+    return tifffile.TiffFile(path, _multifile=False)
 
 
 def _check_colours(path: Path, series, letters: str, shape: tuple[int, ...], notes: list[str]) -> None:
@@ -96,82 +102,28 @@ def _check_chain(path: Path, heard: list[str]) -> None:
         raise bad_input(path, f"is cut off or damaged ({broken[0].split('> ', 1)[-1]})", "copy or export it again")
 
 
-def _check_complete(path: Path, series) -> None:
-    """tifffile fills what is missing with zeros: a truncated stack must not pass for an image with pores."""
-    size = path.stat().st_size
-    if series.dataoffset is not None:
-        cut = series.dataoffset + series.nbytes > size
-    else:
-        pages = [page for page in series.pages]
-        if any(page is None for page in pages):
-            raise bad_input(path, "misses a page", "export it again")
-        pieces = [p for page in pages for p in zip(page.dataoffsets, page.databytecounts, strict=True)]
-        cut = any(offset <= 0 or count <= 0 or offset + count > size for offset, count in pieces)
-        key = series.keyframe
-        cut = cut or len(pieces) < len(pages) * math.prod(key.chunked)
-    if cut:
-        raise bad_input(
-            path, "misses data: some of it is left out or lies beyond the end of the file", "copy or export it again"
-        )
-
-
-def _check_bomb(path: Path, tif, series) -> None:
-    """A deflated strip may inflate far beyond the size that its tags announce; tifffile has no limit of its own."""
-    key = series.keyframe
-    limit = free_memory()
-    if int(key.compression) not in _DEFLATE or limit is None:
-        return
-    announced = math.prod(key.chunks) * key.dtype.itemsize
-    for page in series.pages:
-        for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
-            if count * _DEFLATE_RATIO > max(limit // 4, 4 * announced) and _inflated(tif, offset, count, 2 * announced):
-                raise bad_input(path, "inflates beyond the size that it announces", "export it again")
-
-
-def _inflated(tif, offset: int, count: int, most: int) -> bool:
-    """Whether a strip inflates to more than `most` bytes, found out without keeping them."""
-    tif.filehandle.seek(offset)
-    data, total, inflate = tif.filehandle.read(count), 0, zlib.decompressobj()
-    while data and total <= most:
-        total += len(inflate.decompress(data, 1 << 20))
-        data = inflate.unconsumed_tail
-    return total > most
-
-
-def _voxel_size(tif, series, ndim: int, notes: list[str]) -> tuple[float, ...] | None:
-    """Voxel size in the file's own unit; None (with a note where something was there) if it is not complete."""
-    tags = series.keyframe.tags
-    if "XResolution" not in tags or "YResolution" not in tags:
+def _checked_ome(path: Path, tif) -> OmePixels | None:
+    """What OME-XML says, with its numbers checked before tifffile makes lists of that length."""
+    if not tif.is_ome or not tif.ome_metadata:
         return None
-    described = tif.imagej_metadata or next(iter(tif.shaped_metadata or ()), {}) or {}
-    unit = _unit(described.get("unit", ""))
-    if unit.lower() in _NO_UNIT:
-        code = int(tags["ResolutionUnit"].value) if "ResolutionUnit" in tags else 2  # the format's default: inch
-        unit = {2: "inch", 3: "cm"}.get(code, "")
-    if not unit:
-        return None  # a bare aspect ratio is what most writers put there, (1, 1) as a rule
-    pixel = [_inverse(tags[name].value) for name in ("YResolution", "XResolution")]
-    if ndim == 3:
-        spacing = described.get("spacing")
-        if not isinstance(spacing, (int, float)):
-            notes.append(f"resolution tags (in {unit}) without a spacing of the pages: not used as voxel size")
-            return None
-        pixel = [abs(float(spacing)), *pixel]
-    if any(h is None for h in pixel) or len(pixel) != ndim:
-        notes.append("resolution tags are not positive numbers: not used as voxel size")
-        return None
-    notes.append(f"voxel size from the file's resolution tags, in {unit}")
-    return tuple(float(h) for h in pixel if h is not None)
-
-
-def _unit(text: object) -> str:
-    """A unit as the file writes it; ImageJ escapes the micro sign."""
-    return str(text).replace("\\u00B5", "µ").strip()
-
-
-def _inverse(ratio) -> float | None:
+    ome = ome_pixels(tif.ome_metadata)
+    if ome is None:
+        raise bad_input(path, "has damaged OME-XML", "export it again")
+    if len(set(ome.files)) > 1:
+        raise bad_input(path, f"is one of {len(set(ome.files))} files that make up the image", "export it as one file")
+    held = len(tif.pages)
     try:
-        top, bottom = (float(r) for r in ratio)
-    except (TypeError, ValueError):
-        return None
-    return bottom / top if top > 0 and bottom > 0 else None
+        numbers = [int(n) for n in ome.planes]
+        most = max([1, *(int(n) for n in ome.sizes)])
+        stack = math.prod(max(int(ome.attributes.get(f"Size{a}", 1)), 1) for a in "ZT")
+        along = [(float(b) - float(a)) / float(c) for a, b, c in ome.along]
+    except (ValueError, OverflowError, ZeroDivisionError):
+        raise bad_input(path, "has damaged OME-XML", "export it again") from None
+    if (
+        stack > held
+        or most > 2**31
+        or any(not 0 <= n <= 4 * held for n in numbers)
+        or any(not n <= held for n in along)
+    ):
+        raise bad_input(path, f"announces more pages than the {held} that it holds", "copy or export it again")
+    return ome

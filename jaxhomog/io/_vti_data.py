@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import zlib
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from ._errors import bad_input
+from ._inflate import inflated
 from ._vti_xml import VtiLayout, inline_text
 
 _TYPES = {
@@ -84,7 +84,7 @@ def vtk_values(path: Path, layout: VtiLayout, index: int, count: int) -> np.ndar
         begin = _begin_of_data(path, file, layout.appended_at)
         if layout.encoding == "raw":
             file.seek(begin + offset)
-            return _decode(path, layout, array.name, file, dtype, count)
+            return _decode(path, layout, array.name, _Behind(file, path.stat().st_size), dtype, count)
         if layout.encoding != "base64":
             raise bad_input(path, f"has unknown encoding {layout.encoding!r}", "save it as raw or base64")
         later = [int(a.attributes.get("offset", -1)) for a in layout.arrays]
@@ -106,7 +106,17 @@ class _Bytes:
         return piece
 
 
-def _decode(path: Path, layout: VtiLayout, name: str, source: BinaryIO | _Bytes, dtype: np.dtype, count: int):
+class _Behind:
+    """The rest of a file; reads past its end are short without allocating what was asked for."""
+
+    def __init__(self, file: BinaryIO, size: int):
+        self.file, self.size = file, size
+
+    def read(self, n: int) -> bytes:
+        return self.file.read(min(n, max(self.size - self.file.tell(), 0)))
+
+
+def _decode(path: Path, layout: VtiLayout, name: str, source: _Behind | _Bytes, dtype: np.dtype, count: int):
     """Values behind VTK's length headers."""
     word = np.dtype(_order(layout) + {"UInt32": "u4", "UInt64": "u8"}[layout.file.get("header_type", "UInt32")])
 
@@ -125,18 +135,18 @@ def _decode(path: Path, layout: VtiLayout, name: str, source: BinaryIO | _Bytes,
     blocks, full, last = words(3)
     total = blocks * full if last == 0 else (blocks - 1) * full + last
     _expect(path, name, total, need, "bytes")
-    if blocks > need:
-        raise bad_input(path, f"array {name!r} claims {blocks} blocks", "export it again")
+    if not 1 <= blocks <= need or not 1 <= full or last > full:
+        raise bad_input(path, f"array {name!r} has blocks that are none ({blocks} of {full} bytes)", "export it again")
     sizes = words(blocks)
-    out = bytearray(need)
-    at = 0
+    out = bytearray()
     for k, size in enumerate(sizes):
         most = last if last and k == blocks - 1 else full
-        # Asking for one byte more than announced shows a block that inflates beyond it, without inflating it all.
-        piece = zlib.decompressobj().decompress(source.read(size), most + 1)
-        _expect(path, name, len(piece), most, "bytes in a block")
-        out[at : at + most] = piece
-        at += most
+        packed = source.read(size)
+        _expect(path, name, len(packed), size, "packed bytes in a block")
+        piece = inflated(packed, most)
+        if piece is None:
+            raise bad_input(path, f"array {name!r} has a block of another size than it announces", "export it again")
+        out += piece
     return np.frombuffer(out, dtype, count)
 
 

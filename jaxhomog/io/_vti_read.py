@@ -9,6 +9,7 @@ import numpy as np
 
 from ._errors import bad_input, guarded
 from ._header import Header, Options, check_memory, pick_array
+from ._voxel import no_unit
 from ._vti_data import vtk_dtype, vtk_values
 from ._vti_xml import DataArray, VtiLayout, parse_vti
 
@@ -21,7 +22,7 @@ def vti_header(path: Path, options: Options) -> Header:
     cells, spacing = _box(path, layout)
     index = _choose(path, layout, options.name, cells)
     array = layout.arrays[index]
-    notes = []
+    notes, size_notes = [], []
     keep = tuple(k for k, n in enumerate(cells) if n > 0)
     shape = _shape(array, cells)
     if array.place == "PointData":
@@ -33,13 +34,19 @@ def vti_header(path: Path, options: Options) -> Header:
     dtype = vtk_dtype(path, layout, index)
     voxel: tuple[float, ...] | None = tuple(spacing[k] for k in keep)
     if not all(math.isfinite(h) and h > 0 for h in voxel):
-        notes.append(f"the spacing {spacing} is not positive: not used as voxel size")
+        size_notes.append(f"the spacing {spacing} is not positive: not used as voxel size")
         voxel = None
     axes = ", ".join(f"{_NAMES[k]} -> direction {n + 1}" for n, k in enumerate(keep))
     # Text forms need the file's characters beside the values.
-    text = 2 * path.stat().st_size if array.attributes.get("format") != "appended" or layout.encoding != "raw" else 0
+    form = array.attributes.get("format", "ascii").lower()
+    text = (
+        0 if form == "appended" and layout.encoding == "raw" else path.stat().st_size * (30 if form == "ascii" else 2)
+    )
     nbytes = math.prod(shape) * dtype.itemsize + text
-    return Header(shape, dtype, axes, voxel, nbytes, tuple(notes), detail=(layout, index))
+    return Header(
+        shape, dtype, axes, voxel, "", no_unit(voxel, ""), tuple(size_notes), nbytes, tuple(notes),
+        detail=(layout, index),
+    )  # fmt: skip
 
 
 def vti_data(path: Path, options: Options, header: Header) -> tuple[np.ndarray, None]:

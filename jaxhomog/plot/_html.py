@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape as escape
+from typing import Any
 
 CSS = """
 :root{color-scheme:light}
@@ -115,3 +116,14 @@ def picture(png: bytes, text: str, wide: bool = False) -> str:
     """
     data = base64.b64encode(png).decode("ascii")
     return f'<div class="{"wide" if wide else ""}"><img alt="{escape(text)}" src="data:image/png;base64,{data}"></div>'
+
+
+def voxel_size(more: Mapping[str, Any]) -> str:
+    """The size of a voxel with its unit and who says so, where that is known.
+
+    Args:
+        more: the description in a result.
+    """
+    size = " x ".join(f"{x:.6g}" for x in more["voxel_size"])
+    source = {"given": "as given", "file": "from the file", "assumed": "assumed"}.get(more.get("voxel_size_source", ""))
+    return f"{size} {more.get('unit', '')}".strip() + (f" ({source})" if source else "")

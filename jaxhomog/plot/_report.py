@@ -125,7 +125,7 @@ def _computed(result: dict[str, Any]) -> str:
         ("image", more["image"]),
         ("voxels", " x ".join(map(str, more["shape"]))),
         ("box", " x ".join(f"{x:.6g}" for x in more["lengths"])),
-        ("voxel size", " x ".join(f"{x:.6g}" for x in more["voxel_size"])),
+        ("voxel size", html.voxel_size(more)),
         ("physics", more["physics"]),
         ("element, boundary", f"{more['element']}, {more['boundary']}"),
         ("precision", more["dtype"]),

@@ -40,6 +40,9 @@ def trust_page(report: TrustReport, labels: np.ndarray | None, lengths, more: Ma
     counts = [(k, str(sum(i.verdict == k for i in report.items))) for k in (YES, NO, UNDECIDED, NOT_ASKED)]
     kind = "bad" if report.verdict == NO else ""
     assumed = [html.note(report.assumption)] if report.assumption else []
+    if "voxel_size" in more:
+        axes = f", axes: {more['file_axes']}" if "file_axes" in more else ""
+        assumed.append(html.note(f"Image: {more.get('image', '')}, voxel size {html.voxel_size(more)}{axes}."))
     body = [
         html.section(report.summary, html.big(counts), *assumed, html.note(_HOW), kind=kind),
         html.section(

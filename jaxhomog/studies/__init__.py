@@ -3,6 +3,9 @@
 from ._apparent import Apparent as Apparent
 from ._apparent import apparent_properties as apparent_properties
 from ._apparent import isotropic_properties as isotropic_properties
+from ._claims import claimed as claimed
+from ._claims import exchange as exchange
+from ._claims import sweep_claims as sweep_claims
 from ._criteria import Criteria as Criteria
 from ._density import DensityField as DensityField
 from ._density import density_filter as density_filter

@@ -7,8 +7,6 @@ import io
 import json
 import os
 import re
-import secrets
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ import numpy as np
 
 from ..results import InputError
 from ._checks import place
+from ._claims import claimed
 from ._misfit import Misfit
 from ._store import hash_of, versions, writing
 
@@ -126,16 +125,12 @@ class Checkpoint:
 
 def _replace(path: Path, data: bytes) -> None:
     """Written under another name, on the disk, then renamed."""
-    temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
-    try:
-        with open(temporary, "xb") as file:
+    with claimed(path.parent) as temporary:
+        with open(temporary, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def _digest(about: dict[str, Any], kept: list[np.ndarray]) -> str:

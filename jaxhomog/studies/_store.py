@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
-import secrets
-import shutil
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -20,6 +18,7 @@ from jax.experimental import multihost_utils
 from ..results import InputError
 from . import _journal as journal
 from ._checks import place
+from ._claims import claimed
 from ._lanes import Problem
 from ._results import CODE, Results, blank, names_of
 
@@ -211,8 +210,8 @@ def _create_or_refuse(path: Path, about: dict, given: dict[str, np.ndarray], res
 def _create(path: Path, about: dict, parameters: dict[str, np.ndarray], results: Results) -> None:
     """The whole group under a temporary name, renamed at the end."""
     zarr = _zarr(path)
-    temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}.tmp"
-    try:
+    with claimed(path.parent, directory=True) as claim:
+        temporary = claim / "store"
         group = zarr.open_group(str(temporary), mode="w-", zarr_format=3, attributes={"jaxhomog": about})
         lanes, chunk = about["lanes"], about["chunk"]
 
@@ -229,8 +228,6 @@ def _create(path: Path, about: dict, parameters: dict[str, np.ndarray], results:
             array(name, x.shape, x.dtype, min(chunk, lanes), x.ravel()[0] if x.size else 0)
         array(_MARKS, (-(-lanes // chunk),), "uint64", 1, 0)
         os.rename(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _read(path: Path, group: Any, chunk: int, arrays: dict[str, np.ndarray]) -> dict[Path, int]:

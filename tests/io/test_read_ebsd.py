@@ -40,30 +40,30 @@ def test_ang(tmp_path, maps):
     path = tmp_path / "map.ang"
     phases = [[1, 2, 1], [2, 2, -1]]
     path.write_text(ang(angles=np.radians(COMPONENTS["copper"][0]), phases=phases), encoding="utf-8")
-    image = read_image(path)
+    image = read_image(path, unindexed=-1)
     assert image.array.tolist() == np.transpose(phases).tolist() and image.array.shape == (3, 2)
     assert image.voxel_size == (1.5, 0.5) and image.lengths == (4.5, 1.0)
     assert image.axes == "map x -> direction 1, map y -> direction 2"
     assert image.phase_names == {1: "austenite", 2: "ferrite bcc"}
     assert image.rotation.shape == (3, 2, 3, 3) and np.array_equal(image.rotation[2, 1], np.eye(3))
     assert np.allclose(image.rotation[0, 0] @ (np.array([1, 1, 2]) / np.sqrt(6)), [0, 0, 1], rtol=0, atol=1e-8)
-    assert any("1 of 6 points are not indexed; they keep their label (-1)" in n for n in image.notes)
+    assert any("1 of 6 points are not indexed: they have label -1" in n for n in image.notes)
     assert any("frame" in n for n in image.notes)
     assert image_size(path) == ((3, 2), np.int32)
     path.write_bytes(path.read_text(encoding="utf-8").encode("latin-1"))  # older programs
-    assert read_image(path).array.shape == (3, 2)
+    assert read_image(path, unindexed=-1).array.shape == (3, 2)
 
 
 def test_ctf(tmp_path, maps):
     _, ctf = maps
     path = tmp_path / "map.ctf"
     path.write_text(ctf(angles=COMPONENTS["copper"][0]))
-    image = read_image(path)
+    image = read_image(path, unindexed=0)
     assert image.array.tolist() == [[1, 0], [1, 1], [2, 2]] and image.voxel_size == (1.0, 0.5)
     assert image.phase_names == {1: "Iron fcc", 2: "Iron bcc (old)"}
     assert np.allclose(image.rotation[2, 1] @ (np.array([1, 1, 2]) / np.sqrt(6)), [0, 0, 1], rtol=0, atol=1e-8)
     assert np.array_equal(image.rotation[0, 0], np.eye(3))
-    assert any("1 of 6 points are not indexed; they keep their label (0)" in n for n in image.notes)
+    assert any("1 of 6 points are not indexed: they have label 0" in n for n in image.notes)
 
 
 def test_column_headers_tell_where_the_phase_is(tmp_path, maps):

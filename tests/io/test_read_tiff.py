@@ -45,14 +45,18 @@ def test_imagej_voxel_size(tmp_path, cell):
     path = tmp_path / "a.tif"
     tags = {"imagej": True, "resolution": (4.0, 2.0)}  # pixels per unit along columns, rows
     tifffile.imwrite(path, cell.astype(np.uint16), metadata={"spacing": 3.0, "unit": "um", "axes": "ZYX"}, **tags)
-    image = read_image(path, lengths=7)
-    assert image.voxel_size == (3.0, 0.5, 0.25) and image.lengths == (12.0, 1.5, 0.5)
-    assert any("in um" in n for n in image.notes) and any("lengths was not used" in n for n in image.notes)
+    image = read_image(path)
+    assert image.voxel_size == (3.0, 0.5, 0.25) and image.lengths == (12.0, 1.5, 0.5) and image.unit == "um"
+    assert any("in um" in n for n in image.notes)
+    image = read_image(path, lengths=6)
+    assert image.voxel_size == (1.5, 2.0, 3.0) and len(image.notes) == 1 and "lengths counts" in image.notes[0]
     tifffile.imwrite(path, cell.astype(np.uint16), metadata={"unit": "um", "axes": "ZYX"}, **tags)
+    assert "without a spacing" in read_image(path).notes[0]
     image = read_image(path, voxel_size=0.1)
-    assert image.voxel_size == (0.1,) * 3 and "without a spacing" in image.notes[0]
+    assert image.voxel_size == (0.1,) * 3 and not image.notes
     tifffile.imwrite(path, cell.astype(np.uint16), metadata={"spacing": 3.0, "unit": "pixel", "axes": "ZYX"}, **tags)
-    assert read_image(path).voxel_size == (1.0,) * 3
+    image = read_image(path)
+    assert image.voxel_size == (3.0, 0.5, 0.25) and "without a unit" in image.notes[0]
 
 
 def test_plain_resolution_tags(tmp_path, cell):
@@ -60,7 +64,8 @@ def test_plain_resolution_tags(tmp_path, cell):
     tifffile.imwrite(path, cell[0], resolution=(100, 50), resolutionunit="CENTIMETER")
     assert read_image(path).voxel_size == pytest.approx((0.02, 0.01))
     tifffile.imwrite(path, cell[0], resolution=(100, 50), resolutionunit="NONE")
-    assert read_image(path).voxel_size == (1.0, 1.0)
+    image = read_image(path)
+    assert image.voxel_size == (1.0, 1.0) and "2 times as high as wide" in image.notes[0]
     tifffile.imwrite(path, cell, resolution=(100, 50), resolutionunit="CENTIMETER", photometric="minisblack")
     image = read_image(path)
     assert image.voxel_size == (1.0,) * 3 and "without a spacing" in image.notes[0]
@@ -139,11 +144,10 @@ def test_a_missing_strip_is_no_pore(tmp_path, refused, tag):
     refused(lambda: read_image(path), "lies beyond the end")
 
 
-def test_a_strip_that_inflates_beyond_its_announcement(tmp_path, refused, monkeypatch):
+def test_a_strip_that_inflates_beyond_its_announcement(tmp_path, refused):
     path = tmp_path / "a.tif"
     bomb = zlib.compress(bytes(50_000_000), 9)
     tifffile.imwrite(path, iter([bomb]), shape=(64, 64), dtype=np.uint8, compression="zlib", rowsperstrip=64)
-    monkeypatch.setattr("jaxhomog.io._tiff.free_memory", lambda: 40_000_000)
     refused(lambda: read_image(path), "inflates beyond the size that it announces")
 
 
@@ -151,3 +155,22 @@ def test_size_is_checked_before_allocation(tmp_path, cell, refused):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, cell, photometric="minisblack")
     refused(lambda: read_image(path, max_bytes=40), "limit")
+
+
+@pytest.mark.parametrize("extra", [{}, {"bigtiff": True}, {"byteorder": ">"}])
+def test_pages_in_a_circle(tmp_path, cell, refused, extra):
+    """The last page's pointer to its successor leads back to the first: found by the fuzzer as a hang."""
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path, **extra) as writer:
+        for page in cell:
+            writer.write(page, contiguous=False, metadata=None)
+    with tifffile.TiffFile(path) as tif:
+        first, last = tif.pages[0].offset, tif.pages[-1]
+        order = "big" if tif.byteorder == ">" else "little"
+        words, entry, pointer = (8, 20, 8) if tif.is_bigtiff else (2, 12, 4)
+        at = last.offset + words + entry * len(last.tags)
+    raw = bytearray(path.read_bytes())
+    assert raw[at : at + pointer] == bytes(pointer), "the end of the chain is a zero"
+    raw[at : at + pointer] = first.to_bytes(pointer, order)
+    path.write_bytes(raw)
+    refused(lambda: read_image(path), "points back to an earlier one")

@@ -33,6 +33,8 @@ MISSING_LAW: Final = 5
 LOCAL_SOLVE: Final = 6
 NO_EQUILIBRIUM: Final = 7
 NO_DESIGN: Final = 8
+INVALID_LOAD: Final = 9
+NOT_FINITE: Final = 10
 
 # name, what happened and what to do. The order is the severity: `worst_of` takes the largest code.
 _CODES: Final = (
@@ -67,6 +69,16 @@ _CODES: Final = (
         "no_design",
         "no feasible point of the last stage was found: take more steps or another start, loosen the constraints, and"
         " see that every solve converges",
+    ),
+    (
+        "invalid_load",
+        "a load is not finite, or the times of the path do not rise from that of its state (0 of the virgin material):"
+        " check the LoadPath and state=",
+    ),
+    (
+        "not_finite",
+        "a law left the finite numbers (state, energy or dissipation) while its stress was in balance: check the law's"
+        " parameters and the size of the load, and take smaller steps",
     ),
 )
 

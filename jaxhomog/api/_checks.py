@@ -22,7 +22,8 @@ _DEFAULT = {"float64": 1e-6, "float32": 1e-5}
 def law_dtype(law: AbstractMaterial):
     """Common floating dtype of a law's parameters (labels do not count)."""
     leaves = [x for x in jax.tree.leaves(law) if jnp.issubdtype(jnp.result_type(x), jnp.floating)]
-    dtype = jnp.result_type(*leaves)
+    # A law may hold no number at all.
+    dtype = jnp.result_type(*leaves) if leaves else jnp.dtype(jnp.result_type(float))
     if str(dtype) not in _DEFAULT:
         raise InputError(f"the law's parameters are {dtype}: give float32 or float64")
     return dtype
@@ -119,10 +120,14 @@ def check_problem(grid: Grid, law: AbstractLaw) -> None:
             raise InputError(f"a {type(law).__name__} is not linear: use drive(grid, law, path)")
         raise InputError(f"law is a {type(law).__name__}: give {laws}")
     if not law.linear:
-        names = sorted({type(part).__name__ for part in getattr(law, "laws", ()) if not part.linear})
+        names = sorted({type(part).__name__ for part in getattr(law, "laws", ()) if not _linear(part)})
         raise InputError(f"the law is not linear ({', '.join(names)}): use drive(grid, law, path)")
     check_grid(grid)
     law.check()
+
+
+def _linear(law) -> bool:
+    return isinstance(law, AbstractLaw) and law.linear
 
 
 def check_grid(grid: Grid) -> None:

@@ -18,6 +18,7 @@ from .path import PathOptions as PathOptions
 from .path import PathRows as PathRows
 from .path import Restart as Restart
 from .path import march as march
+from .path import resumed as resumed
 from .path import segment_length as segment_length
 from .path import virgin as virgin
 from .solve import Evidence as Evidence

@@ -77,7 +77,11 @@ def describe(
         "error_bound": _numbers(stats["error_bound"]),
         "symmetry": None if symmetry is None else _symmetry(symmetry),
         "engineering": _numbers(engineering_constants(tensor)) if good and elastic else None,
-        "engineering_of": None if not elastic else "the solid" if grid.dim == 3 else "plane strain (in-plane compliance)",
+        "engineering_of": None
+        if not elastic
+        else "the solid"
+        if grid.dim == 3
+        else "plane strain (in-plane compliance)",
         "phases": None if image is None else _phases(np.asarray(image), phase_names or {}),
         "transport": None if elastic else _transport(grid, law, tensor if good else None, value, stats),
         "versions": versions(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import jax.numpy as jnp
@@ -49,6 +50,11 @@ def voxel_eigenstrain(grid: Grid, law: AbstractLaw, eigenstrain: Any) -> Float[A
     flat = strain[..., None] * jnp.asarray([1.0] * dim + [0.0] * (n - dim), strain.dtype)
     if dim == 3:
         return flat
+    warnings.warn(
+        f"an eigenstrain of one number per voxel is that of a solid free in three directions (a data sheet's), held"
+        f" across the plane: give {(*grid.shape, 3)} for a strain in the plane alone",
+        stacklevel=3,
+    )
     share = _held_share(grid, law)
     return flat + strain[..., None] * share.astype(jnp.result_type(strain, share))
 

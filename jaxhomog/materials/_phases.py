@@ -83,9 +83,7 @@ class PhasePoints(AbstractPoints):
     def update(self, strain, state, step: Step) -> Update:
         plan = self._plan(strain.shape[1:], strain.dtype)
         ups = [law.update(*self._own(i, plan, strain, state), step) for i, law in enumerate(self.laws)]
-        states = [
-            same_state(law, start, up.state) for law, start, up in zip(self.laws, plan.starts, ups, strict=True)
-        ]
+        states = [same_state(law, start, up.state) for law, start, up in zip(self.laws, plan.starts, ups, strict=True)]
         new = plan.pack(states, self._select)
         pick = lambda name: self._select([getattr(u, name) for u in ups])  # noqa: E731
         drags, none = [u.dissipative for u in ups], jnp.zeros_like(strain)

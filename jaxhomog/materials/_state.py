@@ -93,9 +93,7 @@ class StatePlan(NamedTuple):
         Returns:
             () where no law has a state; the array of all rows where they are fields of one dtype; else a dictionary.
         """
-        packed = {
-            name: select([self._column(i, state, name) for i, state in enumerate(states)]) for name in self.rows
-        }
+        packed = {name: select([self._column(i, state, name) for i, state in enumerate(states)]) for name in self.rows}
         others = {
             str(i): [x for x, field in zip(jax.tree.leaves(state), fields, strict=True) if not field]
             for i, (state, fields) in enumerate(zip(states, self.fields, strict=True))

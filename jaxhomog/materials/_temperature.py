@@ -38,4 +38,3 @@ def depends_on_temperature(law: AbstractMaterial, shape: tuple[int, ...], dtype)
         if any(id(x) in moved for x in equation.invars):
             moved.update(map(id, equation.outvars))
     return any(id(x) in moved for x in program.outvars)
-

@@ -298,8 +298,8 @@ def _warms(grid: Grid, law: AbstractMaterial, path: LoadPath) -> None:
     """Refuse a temperature that no law of the cell would hear of."""
     if path.temperature is not None and not depends_on_temperature(law, grid.shape, law_dtype(law)):
         raise InputError(
-            f"temperature= is given, and nothing in this cell depends on it ({', '.join(_kinds(law))}): leave it out, or"
-            " give ThermoElastic, or a law whose update reads step.temperature"
+            f"temperature= is given, and nothing in this cell depends on it ({', '.join(_kinds(law))}): leave it out,"
+            " or give ThermoElastic, or a law whose update reads step.temperature"
         )
 
 

@@ -82,13 +82,13 @@ def _held_share(grid: Grid, law: AbstractLaw) -> Float[Array, "*shape 3"]:
     return jnp.linalg.solve(c, jnp.moveaxis(across, 0, -1)[..., None])[..., 0]
 
 
-def stress_across(grid: Grid, law: AbstractLaw, strain: Float[Array, "*shape 3"]) -> np.ndarray | None:
+def stress_across(grid: Grid, law: AbstractLaw, strain: Any) -> np.ndarray | None:
     """Stress sigma_33 of a linear law in plane strain, from the voxel means of its in-plane strain.
 
     Args:
         grid: of two directions.
         law: linear.
-        strain: Mandel components 11 22 12.
+        strain: (*shape, 3), Mandel components 11 22 12.
 
     Returns:
         (*shape), or None where the law does not tell.

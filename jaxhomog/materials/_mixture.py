@@ -125,10 +125,12 @@ class PhaseMixture(AbstractLaw):
 
     def across(self, shape, dtype):
         self._fits(shape)
-        each = [law.across((1, 1) if _uniform(law) else tuple(shape), dtype) for law in self.laws]
-        known = [c for c in each if c is not None]
-        if len(known) < len(each):
-            return None
+        known = []
+        for law in self.laws:
+            c = law.across((1, 1) if _uniform(law) else tuple(shape), dtype) if isinstance(law, AbstractLaw) else None
+            if c is None:
+                return None
+            known.append(c)
         return jnp.stack([self._select([c[k] for c in known]) for k in range(3)])
 
     def code(self):

@@ -21,11 +21,12 @@ from jaxtyping import Array, Float
 
 from ..fields import Space
 from ..materials import AbstractPoints, Step, at_rest, same_state
-from ..results import NO_EQUILIBRIUM, NOT_FINITE, SUCCESS, InputError, worst_of
+from ..results import NO_EQUILIBRIUM, NOT_FINITE, SUCCESS, worst_of
 from .cell import Load, Problem, Unknowns, initial_state, point_mean, stopped, strains, updated
 from .kept import blank_fields, voxel_means, with_row
 from .newton import NewtonSettings, solve_step
 from .settled import macro_tangent, settled
+from .sound import left_finite
 
 
 class PathRows(NamedTuple):
@@ -165,28 +166,6 @@ def virgin(space: Space, points: AbstractPoints, grid_shape, nodes, dtype, compo
     return Restart(start, blank, state, jnp.zeros(n, dtype), None, moduli, zero, jnp.zeros(n, dtype), zero, time)
 
 
-def resumed(space: Space, points: AbstractPoints, grid_shape, nodes, dtype, components, n, restart: Restart) -> Restart:
-    """A restart of this cell, its state of the structure that the law gives it.
-
-    Raises:
-        InputError: the restart of another cell, law or element.
-    """
-    like = jax.eval_shape(lambda p: virgin(space, p, grid_shape, nodes, dtype, components, n), points)
-    if not isinstance(restart, Restart) or restart.time is None:
-        raise InputError(f"state= is a {type(restart).__name__}: give solution.state of an earlier drive")
-    # What a temperature was given to keeps it.
-    like = like._replace(temperature=None if restart.temperature is None else like.energy)
-    leaves, wanted = jax.tree.leaves(restart), jax.tree.leaves(like)
-    alike = lambda a, b: jnp.shape(a) == b.shape and jnp.result_type(a) == b.dtype  # noqa: E731
-    ours, theirs = jax.tree.leaves(restart._replace(time=None)), jax.tree.leaves(like._replace(time=None))
-    if len(leaves) != len(wanted) or not all(map(alike, ours, theirs)):
-        raise InputError(
-            "state= is that of another cell, law, element, boundary or dtype: give solution.state of an earlier drive of"
-            " this one"
-        )
-    return jax.tree.unflatten(jax.tree.structure(like), leaves)
-
-
 def march(
     space: Space, options: PathOptions, points: AbstractPoints, h, rows: PathRows, restart: Restart
 ) -> tuple[Rows, Restart, Any]:
@@ -212,6 +191,7 @@ def march(
     if rows.temperature is None and start_temperature is not None:
         # A path that says nothing of it stays at the temperature that it begins with.
         rows = rows._replace(temperature=jnp.broadcast_to(start_temperature, rows.dt.shape))
+    assert restart.time is not None
     start_time = restart.time
     restart = restart._replace(time=None)
     count = jnp.asarray(0, jnp.int32)
@@ -347,8 +327,8 @@ def _rounded(u):
 
 
 def _settle(space, options: PathOptions, problem: Problem, info, old: Restart, step, solved, completed):
-    """What an equilibrium leaves behind: restart, numbers of `_attempt`, mean dissipative stress, tangent, codes of it and
-    of the law's answers, voxel means."""
+    """What an equilibrium leaves behind: restart, numbers of `_attempt`, mean dissipative stress, tangent, codes of it
+    and of the law's answers, voxel means."""
     problem = problem._replace(state=old.state)
     h, dtype, dim = problem.h, solved.u.dtype, solved.u.ndim - 1
     x = settled(space, options.newton, problem, stopped(old.moduli), solved)
@@ -360,7 +340,7 @@ def _settle(space, options: PathOptions, problem: Problem, info, old: Restart, s
     work, end_work = 0.5 * jnp.sum((mean + old.up) * change), jnp.sum(mean * change)
     hill = _lost_power(up.stress, strain - strains(space, h, old.x), mean, change, dim)
     up = up._replace(state=same_state(problem.points, old.state, up.state))
-    sound = _finite(old.state, up, x, mean)
+    sound = left_finite(old.state, up, x, mean)
     codes = jnp.stack([tangent_code, jnp.where(sound, SUCCESS, NOT_FINITE).astype(jnp.int32)])
     numbers = jnp.stack([
         point_mean(up.dissipation, dim), jnp.min(up.dissipation), work, end_work, info.newton.astype(dtype),
@@ -388,19 +368,6 @@ def _unmoved(space, options: PathOptions, problem: Problem, info, old: Restart, 
     shapes = jax.eval_shape(lambda args: _settle(space, options, *args), (problem, info, old, step, solved, completed))
     _, *others = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
     return old, *others
-
-
-def _finite(before, up, x, mean):
-    """Whether a step left the numbers that it had: what was finite is finite."""
-    old, new = stopped((before, up.state)), stopped(up)
-    sound = jnp.all(jnp.isfinite(mean)) & jnp.all(jnp.isfinite(stopped(x.down)))
-    for field in (new.energy, new.dissipation):
-        sound &= jnp.all(jnp.isfinite(field))
-    for was, now in zip(*map(jax.tree.leaves, old), strict=True):
-        # A law may start from infinity, a smallest strain so far for instance.
-        if jnp.issubdtype(now.dtype, jnp.inexact):
-            sound &= jnp.all(jnp.isfinite(now) | ~jnp.isfinite(was))
-    return sound
 
 
 def _lost_power(stress, moved, mean, change, dim):

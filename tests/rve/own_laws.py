@@ -1,4 +1,4 @@
-"""Three laws as a user writes them from the contract alone: a linear one, one with an odd state, one that flows in time."""
+"""Three laws as a user writes them from the contract: a linear one, one with an odd state, one that flows in time."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from jaxhomog.messages import IsotropicElasticResponse
 
 
 class Graded(AbstractLaw):
-    """Isotropic elasticity of Poisson's ratio zero whose modulus is a field; numbers and fields under names of its own."""
+    """Isotropic elasticity of Poisson's ratio zero whose modulus is a field, under a name of its own."""
 
     physics: str = eqx.field(static=True)
     modulus: jax.Array
@@ -35,7 +35,7 @@ class Memory(eqx.Module):
 
 
 class Remembering(AbstractMaterial):
-    """Another law and odd things beside its state: tuples, a dictionary, None, integers, numbers of the law as a whole."""
+    """Another law and odd things beside its state: tuples, a dictionary, None, integers, numbers of the whole law."""
 
     physics: str = eqx.field(static=True)
     inner: AbstractMaterial
@@ -87,7 +87,7 @@ class RememberingPoints(AbstractPoints):
 
 
 class Creeping(AbstractMaterial):
-    """A Maxwell element without a spring beside it, stress d sigma / dt = modulus d eps / dt - sigma / time, Euler backward.
+    """A Maxwell element without a spring: d sigma / dt = modulus d eps / dt - sigma / time, by Euler backward.
 
     State: a list of the strain and the stress of before.
     """

@@ -40,6 +40,7 @@ LAWS: dict = {
 # Those that compile in a second or two; each of the others takes up to half a minute.
 QUICK = ("elastic", "cubic", "fluid", "composite", "conductor", "tensor", "maxwell", "thermoelastic")
 QUICK += ("own linear law", "own odd state", "own law in time")
+SLOW = ("J2", "kelvin", "norton", "perzyna", "damage", "power law", "neo-hookean")
 
 
 def by_voxel(law):
@@ -85,7 +86,11 @@ def strains_for(law):
     return jnp.asarray(walk + rest)
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in LAWS])
+def often(name):
+    return () if name in QUICK else pytest.mark.slow if name in SLOW else pytest.mark.exhaustive
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=often(name)) for name in LAWS])
 def test_a_law_is_the_same_alone_and_in_a_mixture(name):
     law = LAWS[name]
     strains = strains_for(law)

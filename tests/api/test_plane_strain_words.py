@@ -155,7 +155,7 @@ def test_the_command_line_names_what_it_shows(tmp_path, capsys):
 @pytest.mark.slow
 def test_no_von_mises_stress_without_the_stress_across_the_plane(tmp_path, capsys):
     h5py = pytest.importorskip("h5py")
-    voigt = "stiffness=2:1:0:2:0:0.5"
+    voigt = "stiffness=2,1,0,2,0,0.5"
     run(tmp_path, f"0:{voigt}", "--fields", "h5")
     with h5py.File(tmp_path / "out" / "fields.h5") as file:
         assert "von_mises" not in file and "stress" in file

@@ -48,6 +48,8 @@ STALLED: Final = 10
 UNBOUNDED: Final = 11
 INFINITE_MISFIT: Final = 12
 BLIND_FIT: Final = 13
+INVALID_LOAD: Final = 14
+NOT_FINITE: Final = 15
 
 # name, what happened and what to do. The order is the severity: `worst_of` takes the largest code.
 _CODES: Final = (
@@ -107,6 +109,16 @@ _CODES: Final = (
         "blind_fit",
         "no prediction changes with any parameter where the fit ended: begin elsewhere, or fit data that depend on the"
         " parameters",
+    ),
+    (
+        "invalid_load",
+        "a load is not finite, or the times of the path do not rise from that of its state (0 of the virgin material):"
+        " check the LoadPath and state=",
+    ),
+    (
+        "not_finite",
+        "a law left the finite numbers (state, energy or dissipation) while its stress was in balance: check the law's"
+        " parameters and the size of the load, and take smaller steps",
     ),
 )
 CODE_NAMES: Final = tuple(name for name, _ in _CODES)

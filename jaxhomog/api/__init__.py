@@ -15,6 +15,7 @@ from ._drive import DrivenFields as DrivenFields
 from ._drive import drive as drive
 from ._duality import Duality as Duality
 from ._duality import duality as duality
+from ._eigenstrain import stress_across as stress_across
 from ._expansion import Expansion as Expansion
 from ._expansion import effective_expansion as effective_expansion
 from ._grid_convergence import GridConvergence as GridConvergence

@@ -10,7 +10,7 @@ import numpy as np
 from jax.core import Tracer
 
 from ..fields import Grid
-from ..materials import AbstractMaterial, AbstractPoints, PhaseMixture, Step
+from ..materials import AbstractMaterial, AbstractPoints, PhaseMixture, Step, virgin_state
 from ..results import InputError, Result, Solution, worst_of
 from ..validity import MaterialReport, MixtureReport, judge_material, worst_point
 from ._checks import law_dtype
@@ -97,7 +97,7 @@ def _check_one(point: AbstractPoints, physics: str, dim: int, dtype) -> None:
     pts = (1,) * dim
     n = {"conduction": dim, "elasticity": 6 if dim == 3 else 3, "finite_strain": dim * dim}[physics]
     step = Step(jnp.ones((), dtype))
-    answer = lambda p, e: p.update(e, p.initial(pts, dtype), step).stress  # noqa: E731
+    answer = lambda p, e: p.update(e, virgin_state(p, pts, dtype), step).stress  # noqa: E731
     try:
         fits = jax.eval_shape(answer, point, jax.ShapeDtypeStruct((n, *pts), dtype)).shape == (n, *pts)
     except (TypeError, ValueError):

@@ -24,7 +24,9 @@ def law_dtype(law: AbstractMaterial):
     leaves = [x for x in jax.tree.leaves(law) if jnp.issubdtype(jnp.result_type(x), jnp.floating)]
     # Arrays made while jax_enable_x64 was on keep their 64 bits; JAX now computes with 32, and would warn each time.
     canonical = [jax.dtypes.canonicalize_dtype(jnp.result_type(x)) for x in leaves]
-    dtype = jnp.result_type(*(x if getattr(x, "dtype", d) == d else d for x, d in zip(leaves, canonical, strict=True)))
+    kept = [x if getattr(x, "dtype", d) == d else d for x, d in zip(leaves, canonical, strict=True)]
+    # A law may hold no number at all.
+    dtype = jnp.result_type(*kept) if kept else jnp.dtype(jnp.result_type(float))
     if str(dtype) not in _DEFAULT:
         raise InputError(f"the law's parameters are {dtype}: give float32 or float64")
     return dtype
@@ -121,10 +123,14 @@ def check_problem(grid: Grid, law: AbstractLaw) -> None:
             raise InputError(f"a {type(law).__name__} is not linear: use drive(grid, law, path)")
         raise InputError(f"law is a {type(law).__name__}: give {laws}")
     if not law.linear:
-        names = sorted({type(part).__name__ for part in getattr(law, "laws", ()) if not part.linear})
+        names = sorted({type(part).__name__ for part in getattr(law, "laws", ()) if not _linear(part)})
         raise InputError(f"the law is not linear ({', '.join(names)}): use drive(grid, law, path)")
     check_grid(grid)
     law.check()
+
+
+def _linear(law) -> bool:
+    return isinstance(law, AbstractLaw) and law.linear
 
 
 def check_grid(grid: Grid) -> None:

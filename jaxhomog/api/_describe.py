@@ -42,7 +42,8 @@ def describe(
 
     Returns:
         A dictionary: physics, shape, lengths, converged, result, effective (elasticity: engineering Voigt), bounds
-        (likewise), hill_mandel_residual, iterations, residual, error_bound, symmetry, engineering, phases, transport
+        (likewise), hill_mandel_residual, iterations, residual, error_bound, symmetry, engineering, engineering_of
+        (elasticity: in 2-D they are constants of plane strain, not the material's own), phases, transport
         (conduction only), versions, axes. Numbers that are not finite are null.
 
     Source:
@@ -77,6 +78,11 @@ def describe(
         "error_bound": _numbers(stats["error_bound"]),
         "symmetry": None if symmetry is None else _symmetry(symmetry),
         "engineering": _numbers(engineering_constants(tensor)) if good and elastic else None,
+        "engineering_of": None
+        if not elastic
+        else "the solid"
+        if grid.dim == 3
+        else "plane strain (in-plane compliance)",
         "phases": None if image is None else _phases(np.asarray(image), phase_names or {}),
         "transport": None if elastic else _transport(grid, law, tensor if good else None, value, stats),
         "versions": versions(),

@@ -46,7 +46,6 @@ def describe_driven(
     value, stats = solution.value, solution.stats
     steps, rows = path.strain.shape[0], int(stats["rows"])
     reached = lambda x: _numbers(np.asarray(x)[:rows])  # noqa: E731
-    time = np.arange(1.0, steps + 1) if path.time is None else path.time
     down, up = message_keys(law.physics)
     components = _components(law.physics, grid.dim)
     return {
@@ -59,7 +58,7 @@ def describe_driven(
         "advice": solution.result.advice,
         "curve": {
             "step": list(range(1, rows + 1)),
-            "time": reached(time),
+            "time": reached(value.time),
             down: reached(value.strain),
             up: reached(value.stress),
             "energy": reached(value.energy),

@@ -12,8 +12,9 @@ from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from ..fields import Grid, ModalElement, Space
-from ..materials import AbstractMaterial
+from ..materials import AbstractMaterial, PhaseMixture, depends_on_temperature
 from ..results import (
+    INVALID_LOAD,
     INVALID_MATERIAL,
     SUCCESS,
     InputError,
@@ -23,7 +24,7 @@ from ..results import (
     under_jax_defaults,
     worst_of,
 )
-from ..rve import NewtonSettings, PathOptions, PathRows, Restart, march, segment_length, virgin
+from ..rve import NewtonSettings, PathOptions, PathRows, Restart, march, resumed, segment_length, virgin
 from ..solvers import guarded, replaced
 from ..tensors import from_voigt, to_voigt
 from ._checks import check_grid, law_dtype, space_named
@@ -77,6 +78,7 @@ class Driven(eqx.Module):
         lowest_dissipation: (T,) smallest dissipation of any point.
         hill_mandel_residual: (T,) in rate form, |<s : de> - <s> : <de>| relative to the root mean squares of both.
         fields: `DrivenFields` or None.
+        time: (T,) at the end of every step, counted from the virgin material; unit steps where the path has no time.
         element: name of the element.
         physics: "elasticity", "finite_strain" or "conduction".
     """
@@ -91,6 +93,7 @@ class Driven(eqx.Module):
     lowest_dissipation: Float[Array, " t"]
     hill_mandel_residual: Float[Array, " t"]
     fields: DrivenFields | None
+    time: Float[Array, " t"]
     element: str = eqx.field(static=True)
     physics: str = eqx.field(static=True)
 
@@ -114,13 +117,14 @@ def _drive(grid, law, path, restart, space: Space, options: PathOptions):
     strain, stress = cast(path.strain), cast(path.stress)
     if small:
         strain, stress = from_voigt(strain, "strain"), from_voigt(stress, "stress")
-    number = strain.shape[0]
-    dt = jnp.ones(number, dtype) if path.time is None else jnp.diff(cast(path.time), prepend=0)
+    cell = (grid.shape, space.boundary.nodes(grid.shape), dtype, dim if solid else 1, strain.shape[1])
+    restart = virgin(space, points, *cell) if restart is None else resumed(space, points, *cell, restart)
+    time, dt, rises = _clock(path, restart.time)
     temperature = None if path.temperature is None else cast(path.temperature)
-    rows = PathRows(strain, stress if solid else -stress, path.stress_controlled, dt, temperature)
-    if restart is None:
-        nodes = space.boundary.nodes(grid.shape)
-        restart = virgin(space, points, grid.shape, nodes, dtype, dim if solid else 1, strain.shape[1])
+    for x in (strain, stress, temperature):
+        rises &= True if x is None else jnp.all(jnp.isfinite(x))
+    code = worst_of(code, jnp.where(rises, SUCCESS, INVALID_LOAD))
+    rows = PathRows(strain, stress if solid else -stress, path.stress_controlled, cast(dt), temperature, time)
     out, end, kept = march(space, options, points, h, rows, restart)
     code = worst_of(code, out.code)
     before = jnp.concatenate([restart.energy[None], out.energy[:-1]])
@@ -144,13 +148,14 @@ def _drive(grid, law, path, restart, space: Space, options: PathOptions):
         strain=by_row(down),
         stress=by_row(up),
         dissipative_stress=by_row(drag),
-        tangent=None if tangent is None else by_row(tangent),
+        tangent=None if tangent is None else jax.vmap(guarded)(ok & (out.tangent_code == SUCCESS), tangent),
         energy=by_row(out.energy),
         dissipation=by_row(out.dissipation),
         algorithmic_dissipation=by_row(out.end_work - (out.energy - before)),
         lowest_dissipation=by_row(out.lowest),
         hill_mandel_residual=jax.lax.stop_gradient(by_row(out.hill)),
         fields=None if fields is None else jax.tree.map(lambda x: jax.vmap(guarded)(kept_ok, x), fields),
+        time=time,
         element=space.name,
         physics=law.physics,
     )
@@ -161,7 +166,18 @@ def _drive(grid, law, path, restart, space: Space, options: PathOptions):
         "residual": out.residual,
         "rows": jnp.sum(ok),
     }
-    return value, end, jnp.max(code), jax.lax.stop_gradient(stats)
+    code = worst_of(jnp.max(code), jnp.max(out.tangent_code))
+    return value, end, code, jax.lax.stop_gradient(stats)
+
+
+def _clock(path: LoadPath, start):
+    """Times and time increments of the rows of a path that begins at a time, and whether they rise."""
+    number = path.strain.shape[0]
+    if path.time is None:
+        return start + jnp.arange(1, number + 1, dtype=start.dtype), jnp.ones(number, start.dtype), jnp.asarray(True)
+    time = path.time.astype(start.dtype)
+    dt = jnp.diff(time, prepend=start[None])
+    return time, dt, jnp.all(dt > 0)
 
 
 @under_jax_defaults
@@ -202,7 +218,9 @@ def drive(
         tolerance: largest stress out of balance, root mean square relative to the largest stress so far, both in the
             norm of a reference medium. Default 1e-6 (float64) or 1e-5 (float32).
         throw: raise where the path does not reach its end (eager calls only).
-        state: restart state of an earlier call, `solution.state`: the path goes on from there, bit for bit.
+        state: restart state of an earlier call, `solution.state`: the path goes on from there, bit for bit. It keeps
+            its time and its temperature: times of the path are absolute, those of the uncut path; without times, unit
+            steps go on; without temperatures, its own stays.
         tangent: whether the consistent tangent of every step is computed (one linear solve per component and step).
         fields: rows whose fields are kept: strain, stress and internal variables, see `DrivenFields`.
         segment: steps between the states that reverse mode keeps (default: the root of their number): fewer and longer
@@ -256,6 +274,8 @@ def drive(
     newton = _newton(law, path, tolerance, max_newton, max_iterations)
     if compact and newton.tolerance < 1e-7:
         raise InputError(f"compact=True keeps less than tolerance={tolerance} asks for: leave it out, or ask for 1e-7")
+    _goes_on(path, state)
+    _warms(grid, law, path)
     options = PathOptions(
         newton=newton,
         cuts=cuts,
@@ -267,6 +287,37 @@ def drive(
     value, end, code, stats = _drive(grid, law, path, state, space, options)
     solution = Solution(value, end, Result(code), stats)
     return throw_if_failed(solution, "drive") if throw else solution
+
+
+def _goes_on(path: LoadPath, state: Restart | None) -> None:
+    """Refuse times that do not go on from that of the state."""
+    if state is None:
+        return
+    if not isinstance(state, Restart):
+        raise InputError(f"state is a {type(state).__name__}: give solution.state of an earlier drive")
+    if path.time is None or isinstance(path.time, Tracer) or isinstance(state.time, Tracer):
+        return
+    first, before = np.asarray(path.time)[..., 0], np.asarray(state.time)
+    if not np.all(first > before):
+        raise InputError(
+            f"time {np.min(first):g} of row 0 is not above the time {np.max(before):g} of state=: give absolute times,"
+            " which go on from there"
+        )
+
+
+def _warms(grid: Grid, law: AbstractMaterial, path: LoadPath) -> None:
+    """Refuse a temperature that no law of the cell would hear of."""
+    if path.temperature is not None and not depends_on_temperature(law, grid.shape, law_dtype(law)):
+        raise InputError(
+            f"temperature= is given, and nothing in this cell depends on it ({', '.join(_kinds(law))}): leave it out,"
+            " or give ThermoElastic, or a law whose update reads step.temperature"
+        )
+
+
+def _kinds(law) -> list[str]:
+    """Names of a law, or of those in a mixture."""
+    parts = law.laws if isinstance(law, PhaseMixture) else ()
+    return sorted({name for part in parts for name in _kinds(part)}) if parts else [type(law).__name__]
 
 
 def _newton(law, path, tolerance, max_newton, max_iterations) -> NewtonSettings:

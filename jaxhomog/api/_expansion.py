@@ -21,7 +21,8 @@ class Expansion(eqx.Module):
     """The value of `effective_expansion`.
 
     Args:
-        expansion: strain of the cell under zero mean stress, Mandel.
+        expansion: strain of the cell under zero mean stress, Mandel; in 2-D that of plane strain, whose third direction
+            is held.
         stress: mean stress of the cell whose mean strain is held at zero, Mandel: -C_eff : expansion.
         effective: effective stiffness, Mandel.
     """
@@ -44,8 +45,11 @@ def effective_expansion(grid: Grid, law: AbstractLaw, eigenstrain: Any, throw: b
     Args:
         grid: shape and lengths of the cell.
         law: elastic law.
-        eigenstrain: stress-free strain of every voxel, Mandel (*shape, n), or (*shape,) where it is isotropic (in two
-            dimensions: isotropic in the plane). Any unit of strain; per kelvin for thermal expansion.
+        eigenstrain: stress-free strain of every voxel, Mandel (*shape, n), or (*shape,) where it is alike in all three
+            directions, as a coefficient of thermal expansion from a data sheet is. Any unit of strain; per kelvin for
+            thermal expansion. In two dimensions (plane strain) the third direction is held, so that (*shape,) answers
+            alpha (1 + nu) of a homogeneous isotropic cell, as `drive` with `ThermoElastic` does; (*shape, 3) is a
+            strain in the plane alone.
         throw: as for `homogenize`.
         options: further arguments of `homogenize`. Stress fields are as accurate as `field_tolerance` says.
 

@@ -26,8 +26,10 @@ class LoadPath(eqx.Module):
         stress: (T, n) mean stress; entries of strain-controlled components are ignored. None: all strain-controlled.
         stress_controlled: booleans (n,) or (T, n). Default: everything if only `stress` is given, nothing if only
             `strain` is. Required with both.
-        time: (T,) at the end of every step, rising from 0; None is unit steps (rate-dependent laws refuse that).
-        temperature: (T,) at the end of every step, or None: every law at its reference temperature.
+        time: (T,) at the end of every step, rising from 0; None is unit steps (rate-dependent laws refuse that). Of a
+            path that goes on (`drive(state=)`) the times are those of the uncut path, above that of the state.
+        temperature: (T,) at the end of every step, or None: every law at its reference temperature, or as warm as the
+            state is. Refused where no law of the cell depends on it.
 
     Raises:
         InputError: shapes that do not fit, components prescribed twice or not at all, times that do not rise.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import Grid, homogenize
-from ..api import apply, describe
+from ..api import apply, describe, stress_across
 from ..io import ImageData, optional, write_h5, write_vti
 from ..microstructure import overlapping_spheres
 from ..plot import write_report
@@ -156,21 +156,22 @@ def _fields(cell: Cell, load: tuple[str, list[float]], settings: dict, progress:
             "flux_magnitude": np.sqrt(np.sum(flux**2, axis=-1)),
         }
     stress = np.asarray(to_voigt(found.up, kind="stress"))
-    return {
-        "phase": phases,
-        "strain": np.asarray(to_voigt(found.down, kind="strain")),
-        "stress": stress,
-        "von_mises": _von_mises(stress, cell.grid),
-    }
+    out = {"phase": phases, "strain": np.asarray(to_voigt(found.down, kind="strain")), "stress": stress}
+    across = None if cell.grid.dim == 3 else stress_across(cell.grid, cell.law, found.down)
+    if cell.grid.dim == 2 and across is None:
+        progress.warn(
+            "no field von_mises: a 3 x 3 stiffness does not tell the stress across the plane; give the 6 x 6 one"
+        )
+        return out
+    return {**out, "von_mises": _von_mises(stress, across)}
 
 
-def _von_mises(stress: np.ndarray, grid: Grid) -> np.ndarray:
-    """Von Mises stress; in 2-D that of the in-plane stress (the out-of-plane one is not an unknown)."""
-    dim = grid.dim
+def _von_mises(stress: np.ndarray, across: np.ndarray | None) -> np.ndarray:
+    """Von Mises stress of engineering Voigt components (..., 6), or (..., 3) and the stress across the plane."""
+    dim = 3 if across is None else 2
     normal, shear = stress[..., :dim], stress[..., dim:]
-    if dim == 2:
-        a, b = normal[..., 0], normal[..., 1]
-        return np.sqrt(np.maximum(a * a - a * b + b * b + 3 * shear[..., 0] ** 2, 0))
+    if across is not None:
+        normal = np.concatenate([normal, across[..., None]], axis=-1)
     gaps = normal - np.roll(normal, 1, axis=-1)
     return np.sqrt(np.sum(gaps**2, axis=-1) / 2 + 3 * np.sum(shear**2, axis=-1))
 

@@ -42,7 +42,7 @@ def table(result: dict[str, Any], output: Path, options: argparse.Namespace) -> 
     if elastic:
         e = more["engineering"]
         picked = [k for k in e if k[0] in "EG" or k in ("nu12", "nu13", "nu23")]
-        lines.append("  ".join(f"{k} {e[k]:.5g}" for k in picked))
+        lines.append(_of_the_plane(more["shape"]) + "  ".join(f"{k} {e[k]:.5g}" for k in picked))
     else:
         lines += transport_lines(more["transport"])
     bounds = result["bounds"]
@@ -75,6 +75,9 @@ def cell_lines(more: dict[str, Any], end: str = "") -> list[str]:
         f"  axes: {one_line(more['file_axes'])}",
         f"  voxel size: {size}{one_line(unit)} ({source})",
     ]
+def _of_the_plane(shape: list[int]) -> str:
+    """What the engineering constants of a two-dimensional cell are."""
+    return "plane strain (in-plane compliance; not the material's E and nu): " if len(shape) == 2 else ""
 
 
 def transport_lines(transport: dict[str, Any]) -> list[str]:

@@ -7,6 +7,7 @@ import json
 import os
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -53,7 +54,8 @@ def load_solution(path: str | os.PathLike) -> Solution:
         path: the `.npz` file.
 
     Returns:
-        The solution, bit for bit; its arrays have the dtype they were saved with where JAX allows it.
+        The solution, bit for bit; its arrays have the dtype they were saved with where JAX allows it. What a law of
+        yours remembers in classes of its own comes back as a tuple of arrays, which `drive(state=)` takes.
 
     Raises:
         InputError: a file that is missing, damaged, changed, of an older version or not a solution.
@@ -119,6 +121,10 @@ def _pack(node, name: str, arrays: dict[str, np.ndarray]):
         return {kind: [_pack(x, f"{name}.{i}", arrays) for i, x in enumerate(node)]}
     if isinstance(node, dict) and all(isinstance(key, str) for key in node):
         return {"dict": {key: _pack(x, f"{name}.{key}", arrays) for key, x in node.items()}}
+    leaves = jax.tree.leaves(node)
+    if not hasattr(node, "dtype") and not jax.tree_util.treedef_is_leaf(jax.tree.structure(node)):
+        # A class that a user's law remembers things in: its arrays in order, for `drive` knows the rest from the law.
+        return {"tuple": [_pack(x, f"{name}.{i}", arrays) for i, x in enumerate(leaves)]}
     if not hasattr(node, "dtype"):
         raise InputError(
             f"a {kind} cannot be saved: save_solution takes what homogenize, apply, drive and design return"

@@ -40,10 +40,13 @@ from ._response_bounds import response_bounds as response_bounds
 from ._slip_systems import SlipHardening as SlipHardening
 from ._slip_systems import SlipSystems as SlipSystems
 from ._slip_systems import slip_systems as slip_systems
+from ._state import same_state as same_state
+from ._state import virgin_state as virgin_state
 from ._symmetry import Symmetry as Symmetry
 from ._symmetry import directional_young as directional_young
 from ._symmetry import engineering_constants as engineering_constants
 from ._symmetry import symmetry_class as symmetry_class
+from ._temperature import depends_on_temperature as depends_on_temperature
 from ._thermoelastic import ThermoElastic as ThermoElastic
 from ._viscoelastic import GeneralizedMaxwell as GeneralizedMaxwell
 from ._viscoelastic import KelvinVoigt as KelvinVoigt

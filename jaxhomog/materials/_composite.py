@@ -126,6 +126,16 @@ class CompositeVoxels(AbstractLaw):
             return TensorConductionResponse(_laminate_conductor(f, n, one.k, two.k), dim)
         return AnisotropicElasticResponse(_laminate_solid(f, n, one, two), dim)
 
+    def across(self, shape, dtype):
+        if self.rule != "laminate":
+            return super().across(shape, dtype)
+        one, two = (law.response(shape, dtype) for law in (self.inside, self.outside))
+        f = spread(self.fraction, shape, dtype, "fraction")
+        n = self._unit_normal(dtype)
+        # The laminate of two solids whose normal lies in the plane.
+        rows = _laminate_solid(f, [*n, jnp.zeros_like(n[0])], one, two)
+        return jnp.stack([rows[upper_triangle(6).index(pair)] for pair in ((0, 2), (1, 2), (2, 5))])
+
     def _unit_normal(self, dtype) -> list[Array]:
         """Components of the unit normal; all 0 where there is none."""
         if self.normal is not None:

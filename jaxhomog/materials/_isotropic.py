@@ -34,7 +34,10 @@ def with_mean(dev: Float[Array, "n *pts"], mean: Float[Array, "*pts"], dim: int)
 def need_isotropic(elastic: Any, who: str) -> None:
     """Raise `InputError` unless the elasticity is `LinearElastic.isotropic`."""
     if not isinstance(elastic, LinearElastic) or elastic.form != "isotropic":
-        raise InputError(f"{who} needs isotropic elasticity: give LinearElastic.isotropic(young, poisson)")
+        raise InputError(
+            f"{who} needs isotropic elasticity: give LinearElastic.isotropic(young, poisson), or"
+            " LinearElastic.from_bulk_shear(bulk, shear)"
+        )
 
 
 def isotropic_moduli(elastic: LinearElastic, shape, dtype) -> IsotropicElasticResponse:

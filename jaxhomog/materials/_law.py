@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jaxtyping import Array, Float
 
-from ..messages import AbstractResponse
+from ..messages import AbstractResponse, IsotropicElasticResponse
 from ..results import InputError, under_jax_defaults
 from ._linear_points import LinearPoints
 from ._material import AbstractMaterial
@@ -30,6 +31,22 @@ class AbstractLaw(AbstractMaterial):
         Raises:
             InputError: a parameter field does not fit the shape, or the law has another dimension.
         """
+
+    def across(self, shape: tuple[int, ...], dtype) -> Float[Array, "3 *shape"] | None:
+        """Moduli c of the stress across the plane in plane strain: sigma_33 = c . eps, Mandel 11 22 12.
+
+        Args:
+            shape: of a grid of two directions.
+            dtype: floating dtype of the computation.
+
+        Returns:
+            (3, *shape), or None where the law does not say (it is anisotropic, and known in the plane alone).
+        """
+        response = self.response(shape, dtype)
+        if not isinstance(response, IsotropicElasticResponse):
+            return None
+        lam = jnp.broadcast_to(response.lam, shape)
+        return jnp.stack([lam, lam, jnp.zeros_like(lam)])
 
     @property
     def linear(self) -> bool:

@@ -52,6 +52,12 @@ class LinearElastic(AbstractLaw):
 
     @staticmethod
     @under_jax_defaults
+    def from_bulk_shear(bulk: Any, shear: Any) -> LinearElastic:
+        """Isotropic, by bulk modulus K >= 0 and shear modulus G >= 0 (of the solid, in 2-D too); G = 0 is a fluid."""
+        return LinearElastic({"bulk": bulk, "shear": shear}, "isotropic")
+
+    @staticmethod
+    @under_jax_defaults
     def cubic(c11: Any, c12: Any, c44: Any, rotation: Any = None) -> LinearElastic:
         """Cubic crystal; constants in engineering Voigt notation (c44 = d sigma_23 / d gamma_23)."""
         return LinearElastic({"c11": c11, "c12": c12, "c44": c44}, "cubic", rotation)
@@ -130,12 +136,14 @@ class LinearElastic(AbstractLaw):
     def response(self, shape, dtype):
         dim = len(shape)
         if self.form == "isotropic":
-            young, poisson = (jnp.asarray(self.parameters[k], dtype) for k in ("young", "poisson"))
-            lam = young * poisson / ((1 + poisson) * (1 - 2 * poisson))
-            mu = young / (2 * (1 + poisson))
-            return IsotropicElasticResponse(
-                spread(lam, shape, dtype, "young x poisson"), spread(mu, shape, dtype, "young x poisson"), dim
-            )
+            p = {name: jnp.asarray(value, dtype) for name, value in self.parameters.items()}
+            name = " x ".join(p)
+            if "bulk" in p:
+                lam, mu = p["bulk"] - 2 * p["shear"] / 3, p["shear"]
+            else:
+                lam = p["young"] * p["poisson"] / ((1 + p["poisson"]) * (1 - 2 * p["poisson"]))
+                mu = p["young"] / (2 * (1 + p["poisson"]))
+            return IsotropicElasticResponse(spread(lam, shape, dtype, name), spread(mu, shape, dtype, name), dim)
         c = self._crystal(dtype)
         if self.rotation is not None:
             c = rotate_stiffness(c, jnp.asarray(self.rotation, dtype))
@@ -147,6 +155,14 @@ class LinearElastic(AbstractLaw):
         rows = [spread(c[..., i, j], shape, dtype, "stiffness") for i, j in upper_triangle(n)]
         return AnisotropicElasticResponse(jnp.stack(rows), dim)
 
+    def across(self, shape, dtype):
+        if self.form == "stiffness" and self.parameters["stiffness"].shape[-1] == 3:
+            return None
+        solid = self.response((1, *shape), dtype)
+        if isinstance(solid, IsotropicElasticResponse):
+            return jnp.stack([solid.lam[0], solid.lam[0], jnp.zeros_like(solid.lam[0])])
+        return jnp.stack([solid.c[upper_triangle(6).index(pair), 0] for pair in ((0, 2), (1, 2), (2, 5))])
+
     def code(self):
         return jnp.asarray(SUCCESS, jnp.int32)
 
@@ -157,6 +173,11 @@ class LinearElastic(AbstractLaw):
         for name, value in p.items():
             if not np.isfinite(value).all():
                 raise InputError(f"{name}{where} is {first_bad(np.isfinite(value), value)}: give finite numbers")
+        if "bulk" in p:
+            for name, value in p.items():
+                if not (value >= 0).all():
+                    raise InputError(f"{name}{where} is {first_bad(value >= 0, value)}: give a modulus >= 0")
+            return
         if self.form == "isotropic":
             young, poisson = p["young"], p["poisson"]
             if not (young >= 0).all():

@@ -6,7 +6,17 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from ..messages import AbstractResponse, gradient_of, message_of, physics_of
+from ..messages import (
+    AbstractResponse,
+    AnisotropicElasticResponse,
+    GeneralResponse,
+    IsotropicElasticResponse,
+    ScalarConductionResponse,
+    TensorConductionResponse,
+    gradient_of,
+    message_of,
+    physics_of,
+)
 from ._material import AbstractPoints, Step, Update
 
 
@@ -38,7 +48,22 @@ class LinearPoints(AbstractPoints):
         return Update(stress, (), 0.5 * power, none, code)
 
     def elastic(self, shape, dtype):
-        return jax.tree.map(lambda x: jnp.broadcast_to(x, (*x.shape[: x.ndim - self.dim], *shape)), self.response)
+        return at_points(self.response, shape)
 
     def tangent(self, strain, state, step: Step):
         return self.elastic(strain.shape[1:], strain.dtype)
+
+
+def at_points(response: AbstractResponse, shape: tuple[int, ...]) -> AbstractResponse:
+    """Moduli of every point, of moduli that broadcast against the points (0-d ones, or a single row of them, too)."""
+    rows = isinstance(response, AnisotropicElasticResponse | TensorConductionResponse | GeneralResponse)
+
+    def full(x, lead):
+        ones = (1,) * (len(shape) - (x.ndim - lead))
+        return jnp.broadcast_to(x.reshape(*x.shape[:lead], *ones, *x.shape[lead:]), (*x.shape[:lead], *shape))
+
+    if rows:
+        return jax.tree.map(lambda x: full(jnp.asarray(x), 1), response)
+    if isinstance(response, IsotropicElasticResponse | ScalarConductionResponse):
+        return jax.tree.map(lambda x: full(jnp.asarray(x), 0), response)
+    return jax.tree.map(lambda x: full(x, max(0, x.ndim - len(shape))), response)

@@ -67,7 +67,11 @@ class AbstractPoints(eqx.Module):
 
     @abc.abstractmethod
     def initial(self, shape: tuple[int, ...], dtype) -> Any:
-        """State of the virgin material on points of that shape: a pytree of few large arrays (m, *pts), or ()."""
+        """State of the virgin material on points of that shape: any pytree of arrays and numbers, or ().
+
+        Few large arrays (m, *pts) or (*pts) are fast; arrays of other shapes, and numbers, belong to all points
+        together. `update` answers the same structure, shapes and dtypes.
+        """
 
     @abc.abstractmethod
     def update(self, strain: Float[Array, "n *pts"], state: Any, step: Step) -> Update:

@@ -14,6 +14,7 @@ from jaxtyping import Array, Int
 
 from ..messages import (
     AnisotropicElasticResponse,
+    GeneralResponse,
     IsotropicElasticResponse,
     ScalarConductionResponse,
     TensorConductionResponse,
@@ -21,10 +22,11 @@ from ..messages import (
     upper_triangle,
 )
 from ..results import MISSING_LAW, SUCCESS, InputError, under_jax_defaults
-from ._composite import CompositeVoxels
 from ._law import AbstractLaw
+from ._linear_conduction import LinearConduction
+from ._linear_elastic import LinearElastic
 from ._material import AbstractMaterial
-from ._phases import PhasePoints
+from ._phases import PhasePoints, matrix_rows
 
 # From this many phases on, a table look-up is faster than a chain of selects.
 _MANY = 12
@@ -76,7 +78,7 @@ class PhaseMixture(AbstractLaw):
 
     @property
     def linear(self) -> bool:
-        return all(law.linear for law in self.laws)
+        return all(map(_linear, self.laws))
 
     @property
     def rate_dependent(self) -> bool:
@@ -91,11 +93,8 @@ class PhaseMixture(AbstractLaw):
             return super().points(shape, dtype)
         self._fits(shape)
         dim = len(shape)
-        laws = []
-        for law in self.laws:
-            flat = law.linear and _uniform(law, dim)
-            laws.append(law.points((1,) * dim if flat else tuple(shape), dtype))
-        return PhasePoints(labels=jnp.asarray(self.labels), laws=tuple(laws), keys=self.keys, dim=dim)
+        laws = tuple(law.points((1,) * dim if _uniform(law) else tuple(shape), dtype) for law in self.laws)
+        return PhasePoints(labels=jnp.asarray(self.labels), laws=laws, keys=self.keys, dim=dim)
 
     def _fits(self, shape):
         if self.labels.shape != tuple(shape):
@@ -108,9 +107,9 @@ class PhaseMixture(AbstractLaw):
         one = (1,) * dim
         parts = []
         for law in self.laws:
-            if not isinstance(law, AbstractLaw):
+            if not isinstance(law, AbstractLaw) or not law.linear:
                 raise InputError(f"a {type(law).__name__} is not linear: use drive(grid, law, path)")
-            uniform = _uniform(law, dim)
+            uniform = _uniform(law)
             r = law.response(one if uniform else tuple(shape), dtype)
             parts.append(_scalars(r, dim) if uniform else r)
         if all(isinstance(p, ScalarConductionResponse) for p in parts):
@@ -124,6 +123,16 @@ class PhaseMixture(AbstractLaw):
         if self.physics == "conduction":
             return TensorConductionResponse(stacked, dim)
         return AnisotropicElasticResponse(stacked, dim)
+
+    def across(self, shape, dtype):
+        self._fits(shape)
+        known = []
+        for law in self.laws:
+            c = law.across((1, 1) if _uniform(law) else tuple(shape), dtype) if isinstance(law, AbstractLaw) else None
+            if c is None:
+                return None
+            known.append(c)
+        return jnp.stack([self._select([c[k] for c in known]) for k in range(3)])
 
     def code(self):
         # A label without a law would silently take the first one.
@@ -149,15 +158,19 @@ class PhaseMixture(AbstractLaw):
             )
 
 
-def _uniform(law, dim):
-    """True when no parameter of the law varies over voxels."""
-    if isinstance(law, PhaseMixture | CompositeVoxels):
-        return False
-    core = {"tensor": 2, "stiffness": 2}.get(getattr(law, "form", ""), 0)
-    fields = getattr(law, "parameters", {"conductivity": getattr(law, "conductivity", None)})
-    rotation = getattr(law, "rotation", None)
-    flat = all(jnp.ndim(x) == core for x in fields.values())
-    return flat and (rotation is None or jnp.ndim(rotation) == 2)
+def _linear(law) -> bool:
+    """Whether a law is its response: what calls itself linear and answers step by step is driven like any other."""
+    return isinstance(law, AbstractLaw) and law.linear
+
+
+def _uniform(law):
+    """True when no parameter of the law varies over voxels; only of the laws whose parameters are known here."""
+    if type(law) is LinearElastic:
+        core, fields, rotation = 2 if law.form == "stiffness" else 0, law.parameters.values(), law.rotation
+        return all(jnp.ndim(x) == core for x in fields) and (rotation is None or jnp.ndim(rotation) == 2)
+    if type(law) is LinearConduction:
+        return jnp.ndim(law.conductivity) == (2 if law.form == "tensor" else 0)
+    return False
 
 
 def _scalars(response, dim):
@@ -171,10 +184,9 @@ def _rows(response, dim):
         return list(response.c)
     if isinstance(response, TensorConductionResponse):
         return list(response.k)
-    if isinstance(response, ScalarConductionResponse):
-        return [response.k if a == b else jnp.zeros_like(response.k) for a, b in mandel_pairs(dim)]
-    rows = []
-    for i, j in upper_triangle(6 if dim == 3 else 3):
-        value = response.lam if i < dim and j < dim else jnp.zeros_like(response.lam)
-        rows.append(value + 2 * response.mu if i == j else value)
-    return rows
+    if isinstance(response, GeneralResponse) and not response.symmetric:
+        raise InputError("a linear law of a mixture has moduli that are not symmetric: use drive, with its law alone")
+    conducts = isinstance(response, ScalarConductionResponse) or getattr(response, "n", 0) == dim
+    n = dim if conducts else len(mandel_pairs(dim))
+    matrix = matrix_rows(response, dim, n)
+    return [matrix[i][j] for i, j in (mandel_pairs(dim) if conducts else upper_triangle(n))]

@@ -19,11 +19,14 @@ from ..messages import (
     physics_of,
     upper_triangle,
 )
+from ._linear_points import at_points
 from ._material import AbstractPoints, Step, Update, at_rest
+from ._state import same_state, state_plan
 
 
 class PhasePoints(AbstractPoints):
-    """One law per label. The state is one array with the rows of the longest law, or () if no law has one.
+    """One law per label. The state is one array with the rows of the longest law, or () if no law has one; laws with
+    states of several dtypes, or with leaves that are no fields, share a dictionary (see `StatePlan`).
 
     Args:
         labels: (*shape).
@@ -47,35 +50,28 @@ class PhasePoints(AbstractPoints):
             out = jnp.where(self.labels == key, part, out)
         return out
 
-    def _initials(self, shape, dtype):
-        return [law.initial(shape, dtype) for law in self.laws]
+    def _plan(self, shape, dtype):
+        return state_plan(self.laws, tuple(shape), dtype)
 
     def initial(self, shape, dtype):
-        starts = self._initials(shape, dtype)
-        rows = max((0 if isinstance(x, tuple) else x.shape[0] for x in starts), default=0)
-        if rows == 0:
-            return ()
-        filled = [_filled(x, rows, shape, dtype) for x in starts]
-        return self._select(filled)
+        plan = self._plan(shape, dtype)
+        return plan.pack(plan.starts, self._select)
 
-    def _own(self, i, strain, state):
+    def _own(self, i, plan, strain, state):
         """Strain and state for law i, harmless where the point is another's."""
         here = self.labels == self.keys[i]
-        return jnp.where(here, strain, at_rest(strain, self.dim)), self._own_state(i, state, strain[0])
-
-    def _own_state(self, i, state, like):
-        here, start = self.labels == self.keys[i], self.laws[i].initial(like.shape, like.dtype)
-        return start if isinstance(start, tuple) else jnp.where(here, state[: start.shape[0]], start)
+        return jnp.where(here, strain, at_rest(strain, self.dim)), plan.unpack(i, state, here)
 
     def internal(self, state):
         """The variables of all laws; NaN where a point's law has none of the name (or fewer components)."""
-        if isinstance(state, tuple):
-            return {}
+        dtype = _floating(self, state)
+        plan = self._plan(self.labels.shape, dtype)
         out: dict[str, Array] = {}
-        each = [law.internal(self._own_state(i, state, state[0])) for i, law in enumerate(self.laws)]
+        states = [plan.unpack(i, state, self.labels == key) for i, key in enumerate(self.keys)]
+        each = [law.internal(own) if jax.tree.leaves(own) else {} for law, own in zip(self.laws, states, strict=True)]
         for name in dict.fromkeys(name for variables in each for name in variables):
             shape = max((v[name].shape for v in each if name in v), key=lambda s: (len(s), s))
-            out[name] = jnp.full(shape, jnp.nan, state.dtype)
+            out[name] = jnp.full(shape, jnp.nan, dtype)
             for key, variables in zip(self.keys, each, strict=True):
                 if name in variables:
                     value = variables[name]
@@ -85,17 +81,17 @@ class PhasePoints(AbstractPoints):
         return out
 
     def update(self, strain, state, step: Step) -> Update:
-        ups = [law.update(*self._own(i, strain, state), step) for i, law in enumerate(self.laws)]
-        new = ()
-        if not isinstance(state, tuple):
-            new = self._select([_filled(u.state, state.shape[0], strain.shape[1:], strain.dtype) for u in ups])
+        plan = self._plan(strain.shape[1:], strain.dtype)
+        ups = [law.update(*self._own(i, plan, strain, state), step) for i, law in enumerate(self.laws)]
+        states = [same_state(law, start, up.state) for law, start, up in zip(self.laws, plan.starts, ups, strict=True)]
+        new = plan.pack(states, self._select)
         pick = lambda name: self._select([getattr(u, name) for u in ups])  # noqa: E731
         drags, none = [u.dissipative for u in ups], jnp.zeros_like(strain)
         drag = self._select([none if d is None else d for d in drags]) if any(d is not None for d in drags) else None
         return Update(pick("stress"), new, pick("energy"), pick("dissipation"), pick("code"), drag)
 
     def _responses(self, responses, shape):
-        full = [_spread(r, shape, self.dim) for r in responses]
+        full = [at_points(r, shape) for r in responses]
         alike = _unified(full, self.dim)
         return jax.tree.map(lambda *parts: self._select(parts), *alike)
 
@@ -103,19 +99,18 @@ class PhasePoints(AbstractPoints):
         return self._responses([law.elastic(shape, dtype) for law in self.laws], shape)
 
     def tangent(self, strain, state, step: Step):
-        each = [law.tangent(*self._own(i, strain, state), step) for i, law in enumerate(self.laws)]
+        plan = self._plan(strain.shape[1:], strain.dtype)
+        each = [law.tangent(*self._own(i, plan, strain, state), step) for i, law in enumerate(self.laws)]
         return self._responses(each, strain.shape[1:])
 
 
-def _filled(state, rows, shape, dtype):
-    """A state with as many rows as the longest law's."""
-    if isinstance(state, tuple):
-        return jnp.zeros((rows, *shape), dtype)
-    return jnp.pad(state, [(0, rows - state.shape[0])] + [(0, 0)] * (state.ndim - 1))
-
-
-def _spread(response, shape, dim):
-    return jax.tree.map(lambda x: jnp.broadcast_to(x, (*x.shape[: x.ndim - dim], *shape)), response)
+def _floating(points, state):
+    """Floating dtype of a state, or of its law."""
+    for tree in (state, points):
+        leaves = [x for x in jax.tree.leaves(tree) if jnp.issubdtype(jnp.result_type(x), jnp.floating)]
+        if leaves:
+            return jnp.result_type(*leaves)
+    return jnp.result_type(float)
 
 
 def _unified(responses: list[AbstractResponse], dim: int) -> list[AbstractResponse]:
@@ -128,7 +123,7 @@ def _unified(responses: list[AbstractResponse], dim: int) -> list[AbstractRespon
     sizes = [r.n for r in responses if isinstance(r, GeneralResponse)]
     conduction = kinds <= {ScalarConductionResponse, TensorConductionResponse}
     n = sizes[0] if sizes else dim if conduction else len(mandel_pairs(dim))
-    matrices = [_matrix(r, dim, n) for r in responses]
+    matrices = [matrix_rows(r, dim, n) for r in responses]
     symmetric = not any(isinstance(r, GeneralResponse) and not r.symmetric for r in responses)
     if symmetric and physics_of(n, dim) == "elasticity":
         return [AnisotropicElasticResponse(jnp.stack([m[i][j] for i, j in upper_triangle(n)]), dim) for m in matrices]
@@ -142,7 +137,7 @@ def _plastic(response, dim):
     return PlasticResponse(response.lam, response.mu, jnp.zeros_like(response.mu), none, dim)
 
 
-def _matrix(response, dim, n) -> list[list[Array]]:
+def matrix_rows(response, dim, n) -> list[list[Array]]:
     """Moduli as rows of a full matrix."""
     if isinstance(response, GeneralResponse):
         return response.matrix()

@@ -178,8 +178,9 @@ def engineering_constants(stiffness: Real[ArrayLike, "n n"]) -> dict[str, float]
     the limits for a vanishing added stiffness: no entry is ever NaN.
 
     Args:
-        stiffness: Mandel (6, 6), or (3, 3) in plane strain (2-D: E and ν are those of the in-plane compliance, the
-            bulk moduli are area moduli).
+        stiffness: Mandel (6, 6), or (3, 3) in plane strain. In 2-D all constants are plane-strain ones: E and ν those
+            of the in-plane compliance (E / (1 - ν²) and ν / (1 - ν) of an isotropic solid, not the material's own), the
+            bulk moduli area moduli.
 
     Returns:
         3-D: E1 E2 E3, nu12 nu13 nu21 nu23 nu31 nu32, G23 G13 G12; 2-D: E1 E2, nu12 nu21, G12. Both: bulk_voigt,

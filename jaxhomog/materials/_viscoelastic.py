@@ -23,10 +23,13 @@ class GeneralizedMaxwell(AbstractMaterial):
         dev sigma = 2 G e + sum_i 2 G_i (e - a_i),    d a_i / dt = (e - a_i) / tau_i,    e = dev eps,
 
     and likewise for the mean stress and the trace. Solved exactly for a strain that is linear in time over a step
-    (second order otherwise); steps may be short or long against the times. 2-D is plane strain.
+    (second order otherwise); steps may be short or long against the times. 2-D is plane strain. Without a spring
+    beside the branches it is a fluid that keeps its volume elastically:
+
+        GeneralizedMaxwell(LinearElastic.from_bulk_shear(K, 0.0), [G_1], [tau_1])
 
     Args:
-        elastic: `LinearElastic.isotropic`, the long-term moduli G and K.
+        elastic: `LinearElastic.isotropic` or `LinearElastic.from_bulk_shear`, the long-term moduli G and K.
         moduli: shear moduli G_i >= 0 of the branches (unit of stress): k numbers, or (k, *shape).
         times: relaxation times tau_i > 0 (unit of time): k numbers, or (k, *shape).
         bulk_moduli: K_i >= 0 (unit of stress), like `moduli`; None: the mean stress is elastic.

@@ -155,7 +155,7 @@ def young_figure(stiffness: np.ndarray) -> bytes:
         ax.set_rticks([t for t in MaxNLocator(3).tick_values(0, top) if 0 < t <= top])
         ax.tick_params(labelsize=8)
         ax.set_thetagrids([0, 45, 90, 135, 180, 225, 270, 315])
-        ax.set_title("E(n) in the coordinate planes" if dim == 3 else "E(n) in the plane")
+        ax.set_title("E(n) in the coordinate planes" if dim == 3 else "E(n) in plane strain")
 
     def draw(figure):
         if len(mandel) == 3:

@@ -56,8 +56,8 @@ def _headline(result: dict[str, Any]) -> str:
     more = result["description"]
     items = [("symmetry in these axes", more["symmetry"]["name"])]
     if more["physics"] == "elasticity":
-        e = more["engineering"]
-        items += [(_name(k), f"{v:.4g}") for k, v in e.items() if k in _FIRST]
+        e, dim = more["engineering"], len(more["shape"])
+        items += [(_name(k, dim), f"{v:.4g}") for k, v in e.items() if k in _FIRST]
     else:
         tau = more["transport"]["tortuosity"] or []
         diagonal = [result["effective"][k][k] for k in range(len(result["effective"]))]
@@ -77,12 +77,13 @@ _NAMES = {
 }
 
 
-def _name(key: str) -> str:
-    """An engineering constant in words."""
+def _name(key: str, dim: int) -> str:
+    """An engineering constant in words; in 2-D those of the in-plane compliance are no constants of the material."""
     for start, words in (("E", "Young's modulus"), ("nu", "Poisson's ratio"), ("G", "shear modulus")):
         if key.startswith(start):
-            return f"{words} {key}"
-    return _NAMES.get(key, key)
+            return f"{words} {key}{'' if dim == 3 or start == 'G' else ' (plane strain)'}"
+    area = "area " if dim == 2 and key.startswith("bulk") else ""
+    return area + _NAMES.get(key, key)
 
 
 def _tensor(result: dict[str, Any]) -> str:
@@ -102,7 +103,7 @@ def _tensor(result: dict[str, Any]) -> str:
     ]
     if elastic:
         e = more["engineering"]
-        lines = [(_name(k), f"{v:.5g}") for k, v in e.items() if v is not None]
+        lines = [(_name(k, len(more["shape"])), f"{v:.5g}") for k, v in e.items() if v is not None]
         half = (len(lines) + 1) // 2
         parts.append('<div class="two" style="margin:12px 0 0">')
         parts += [html.pairs(lines[:half]), html.pairs(lines[half:]), "</div>"]
@@ -217,7 +218,7 @@ def _pictures(result: dict[str, Any], labels: np.ndarray, fields: Mapping[str, n
     for key, name in (("von_mises", "von Mises stress"), ("flux_magnitude", "flux magnitude")):
         if key in fields:
             picture = html.picture(figures.field_figure(fields[key], lengths, name), f"slices of the {name}", wide)
-            tail = " In 2-D that of the in-plane stress." if key == "von_mises" and not wide else ""
+            tail = " Plane strain: with the stress across the plane." if key == "von_mises" and not wide else ""
             out.append(
                 html.section(
                     name[0].upper() + name[1:], picture, html.note(f"{under}{tail} Colours end at the 99.5 % quantile.")

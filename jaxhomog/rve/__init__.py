@@ -20,6 +20,7 @@ from .path import Restart as Restart
 from .path import march as march
 from .path import segment_length as segment_length
 from .path import virgin as virgin
+from .resumed import resumed as resumed
 from .solve import Evidence as Evidence
 from .solve import effective_tensor as effective_tensor
 from .solve import equilibrium as equilibrium

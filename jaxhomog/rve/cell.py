@@ -31,7 +31,7 @@ from ..fields import (
     separable_inverse,
 )
 from ..fields._element import axis_mean
-from ..materials import AbstractPoints, Step, Update
+from ..materials import AbstractPoints, Step, Update, virgin_state
 from ..messages import gradient_of, message_of, physics_of
 from ..solvers import dot
 from .down import macro_gradient
@@ -86,7 +86,7 @@ def point_number(space: Space, dim: int) -> int:
 def initial_state(space: Space, points: AbstractPoints, shape, dtype):
     """Virgin state of all integration points."""
     q = point_number(space, len(shape))
-    return jax.tree.map(lambda x: jnp.broadcast_to(x, (q, *x.shape)), points.initial(shape, dtype))
+    return jax.tree.map(lambda x: jnp.broadcast_to(x, (q, *x.shape)), virgin_state(points, shape, dtype))
 
 
 def strains(space: Space, h, x: Unknowns) -> Float[Array, "q n *shape"]:

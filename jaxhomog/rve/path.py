@@ -20,12 +20,13 @@ from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float
 
 from ..fields import Space
-from ..materials import AbstractPoints, Step, at_rest
-from ..results import NO_EQUILIBRIUM, SUCCESS, worst_of
+from ..materials import AbstractPoints, Step, at_rest, same_state
+from ..results import NO_EQUILIBRIUM, NOT_FINITE, SUCCESS, worst_of
 from .cell import Load, Problem, Unknowns, initial_state, point_mean, stopped, strains, updated
 from .kept import blank_fields, voxel_means, with_row
 from .newton import NewtonSettings, solve_step
 from .settled import macro_tangent, settled
+from .sound import left_finite
 
 
 class PathRows(NamedTuple):
@@ -37,6 +38,7 @@ class PathRows(NamedTuple):
         held: components whose stress is prescribed (T, n).
         dt: time increment of every row (T,).
         temperature: at the end of every row (T,), or None.
+        time: at the end of every row (T,), absolute.
     """
 
     down: Float[Array, "t n"]
@@ -44,6 +46,7 @@ class PathRows(NamedTuple):
     held: Array
     dt: Float[Array, " t"]
     temperature: Float[Array, " t"] | None
+    time: Float[Array, " t"]
 
 
 class PathOptions(NamedTuple):
@@ -79,6 +82,7 @@ class Restart(NamedTuple):
         size: largest stress so far.
         load: change of the load in the last step, for the guess.
         energy: mean free energy.
+        time: at the end (0 of the virgin material), in JAX's default precision; None inside the scan.
     """
 
     x: Unknowns
@@ -90,6 +94,7 @@ class Restart(NamedTuple):
     size: Array
     load: Array
     energy: Array
+    time: Array | None
 
 
 class Rows(NamedTuple):
@@ -107,6 +112,7 @@ class Rows(NamedTuple):
         end_work: the same with the stress at the end of every step.
         hill: largest power lost between the scales, relative (see `_lost_power`).
         code: (T,).
+        tangent_code: of the tangent alone (T,).
         newton, iterations, cuts: counts (T,).
         residual: largest stress out of balance, relative (T,).
     """
@@ -122,6 +128,7 @@ class Rows(NamedTuple):
     end_work: Array
     hill: Array
     code: Array
+    tangent_code: Array
     newton: Array
     iterations: Array
     cuts: Array
@@ -149,9 +156,14 @@ def virgin(space: Space, points: AbstractPoints, grid_shape, nodes, dtype, compo
     elastic = points.elastic(grid_shape, dtype)
     parts = elastic.isotropic_part()
     moduli = tuple(jnp.mean(p) for p in stopped(parts))
+    if len(moduli) == 2:
+        # A fluid has no spring in shear: its bulk modulus stands in until a step has told what it resists.
+        lam, mu = moduli
+        moduli = (lam, jnp.where(mu > 0, mu, jnp.maximum(lam, 0)))
     zero = jnp.zeros((), dtype)
     state = initial_state(space, points, grid_shape, dtype)
-    return Restart(start, blank, state, jnp.zeros(n, dtype), None, moduli, zero, jnp.zeros(n, dtype), zero)
+    time = jnp.zeros((), jnp.result_type(float))
+    return Restart(start, blank, state, jnp.zeros(n, dtype), None, moduli, zero, jnp.zeros(n, dtype), zero, time)
 
 
 def march(
@@ -176,8 +188,12 @@ def march(
     if rows.temperature is not None and start_temperature is None:
         start_temperature = rows.temperature[0]
         restart = restart._replace(temperature=start_temperature)
-    if rows.temperature is None:
-        restart = restart._replace(temperature=None)
+    if rows.temperature is None and start_temperature is not None:
+        # A path that says nothing of it stays at the temperature that it begins with.
+        rows = rows._replace(temperature=jnp.broadcast_to(start_temperature, rows.dt.shape))
+    assert restart.time is not None
+    start_time = restart.time
+    restart = restart._replace(time=None)
     count = jnp.asarray(0, jnp.int32)
     kept = blank_fields(space, options.rows, points, h, restart)
     carry = _Carry(
@@ -212,8 +228,14 @@ def march(
     reached = jnp.arange(number) < carry.row
     picked = jax.tree.map(lambda x: x[order], values)
     failed = worst_of(carry.code, jnp.where(carry.row < number, NO_EQUILIBRIUM, SUCCESS))
-    code = jnp.where(reached, SUCCESS, failed)
-    return picked._replace(code=code), carry.restart, carry.kept
+    code = jnp.where(reached, picked.code, failed)
+    tangent_code = jnp.where(reached, picked.tangent_code, SUCCESS)
+    times = jnp.concatenate([start_time[None], rows.time.astype(start_time.dtype)])
+    last, share = times[carry.row], carry.reached.astype(start_time.dtype)
+    # The end of a row is that row's time, to the last bit.
+    within = last + share * (times[jnp.minimum(carry.row + 1, number)] - last)
+    end = carry.restart._replace(time=jnp.where(carry.reached == 0, last, within))
+    return picked._replace(code=code, tangent_code=tangent_code), end, carry.kept
 
 
 def _load(rows: PathRows, carry: _Carry, length) -> tuple[Load, Array]:
@@ -262,7 +284,7 @@ def _attempt(space, options: PathOptions, points, h, rows: PathRows, carry: _Car
     keep_old = lambda args: _unmoved(space, options, *args)  # noqa: E731
     # The state before the step goes in once: every operand has a cotangent of its own.
     args = problem._replace(state=None), info, old, stopped(step), solved, completed
-    restart, new, drag, tangent, tangent_code, means = lax.cond(ok, settle, keep_old, args)
+    restart, new, drag, tangent, codes, means = lax.cond(ok, settle, keep_old, args)
 
     merge = jnp.asarray([False, True, False, False, False, False, False, False, False])
     worst = jnp.asarray([False] * 7 + [True, True])
@@ -274,7 +296,7 @@ def _attempt(space, options: PathOptions, points, h, rows: PathRows, carry: _Car
 
     value = Rows(
         restart.x.down, restart.up, drag, tangent, restart.energy, together[0], together[1], together[2], together[3],
-        together[8], worst_of(info.code, tangent_code), together[4], together[5], together[6], together[7],
+        together[8], worst_of(info.code, codes[1]), codes[0], together[4], together[5], together[6], together[7],
     )  # fmt: skip
     half = 0.5 * carry.length
     lost = active & ~ok & (half < 2.0**-12)
@@ -287,7 +309,7 @@ def _attempt(space, options: PathOptions, points, h, rows: PathRows, carry: _Car
             lambda a, b: jnp.where(completed, a, b), (restart.x.down, restart.up, restart.temperature), carry.start
         ),
         sums=jnp.where(completed, jnp.zeros_like(sums), sums),
-        code=worst_of(carry.code, jnp.where(lost, info.code, SUCCESS), jnp.where(completed, tangent_code, SUCCESS)),
+        code=worst_of(carry.code, jnp.where(lost, info.code, SUCCESS), jnp.max(codes)),
         kept=with_row(options.rows, carry.kept, carry.row, completed, means),
     )
     return nxt, (jnp.where(completed, carry.row, number), value)
@@ -305,8 +327,8 @@ def _rounded(u):
 
 
 def _settle(space, options: PathOptions, problem: Problem, info, old: Restart, step, solved, completed):
-    """What an equilibrium leaves behind: restart, numbers of `_attempt`, mean dissipative stress, tangent and its code,
-    voxel means."""
+    """What an equilibrium leaves behind: restart, numbers of `_attempt`, mean dissipative stress, tangent, codes of it
+    and of the law's answers, voxel means."""
     problem = problem._replace(state=old.state)
     h, dtype, dim = problem.h, solved.u.dtype, solved.u.ndim - 1
     x = settled(space, options.newton, problem, stopped(old.moduli), solved)
@@ -317,6 +339,9 @@ def _settle(space, options: PathOptions, problem: Problem, info, old: Restart, s
     change = x.down - old.x.down
     work, end_work = 0.5 * jnp.sum((mean + old.up) * change), jnp.sum(mean * change)
     hill = _lost_power(up.stress, strain - strains(space, h, old.x), mean, change, dim)
+    up = up._replace(state=same_state(problem.points, old.state, up.state))
+    sound = left_finite(old.state, up, x, mean)
+    codes = jnp.stack([tangent_code, jnp.where(sound, SUCCESS, NOT_FINITE).astype(jnp.int32)])
     numbers = jnp.stack([
         point_mean(up.dissipation, dim), jnp.min(up.dissipation), work, end_work, info.newton.astype(dtype),
         info.iterations.astype(dtype), jnp.zeros((), dtype), info.residual, hill,
@@ -331,10 +356,11 @@ def _settle(space, options: PathOptions, problem: Problem, info, old: Restart, s
         size=info.size,
         load=step,
         energy=point_mean(up.energy, dim),
+        time=None,
     )
     means = voxel_means(problem.points, strain, up.stress, up.state) if options.rows else None
     drag = jnp.zeros_like(mean) if up.dissipative is None else point_mean(up.dissipative, dim)
-    return fresh, numbers, drag, tangent, tangent_code, means
+    return fresh, numbers, drag, tangent, codes, means
 
 
 def _unmoved(space, options: PathOptions, problem: Problem, info, old: Restart, step, solved, completed):

@@ -11,7 +11,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
 
-from ..materials import AbstractMaterial, Step, at_rest
+from ..materials import AbstractMaterial, Step, at_rest, same_state, virgin_state
 from ..messages import physics_of
 from ..results import worst_of
 from ._ellipticity import ellipticity
@@ -272,9 +272,9 @@ def _drive(points, path, dt, pts) -> _Answers:
             stress=stress,
             convexity=_lowest(true, len(pts)) / jnp.where(_norm(virgin) > 0, _norm(virgin), 1),
         )
-        return (up.state, stress, strain), out
+        return (same_state(points, state, up.state), stress, strain), out
 
-    start = (points.initial(pts, path.dtype), jnp.zeros(n, path.dtype), path[0])
+    start = (virgin_state(points, pts, path.dtype), jnp.zeros(n, path.dtype), path[0])
     return jax.lax.scan(body, start, path)[1]
 
 

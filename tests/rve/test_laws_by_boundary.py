@@ -94,6 +94,7 @@ def answers(laws, boundary, tangent):
     leaves, structure = jax.tree.flatten({k + 1: law for k, law in enumerate(laws.values())})
     n, _ = size_of(next(iter(laws)))
     held = drawn(n)[1]
+    warm = TEMPERATURE if "thermoelastic" in laws else None
 
     def answer(factor, strain, which):
         # Rows of numbers and rotations stay.
@@ -101,9 +102,9 @@ def answers(laws, boundary, tangent):
         law = jh.PhaseMixture(jnp.where(PATTERN == 1, which, 0), {0: matrix, **mine})
         zero = jnp.zeros_like(strain)
         if finite:
-            path = jh.LoadPath.finite(strain + jnp.eye(2).ravel(), zero, held, TIME, TEMPERATURE)
+            path = jh.LoadPath.finite(strain + jnp.eye(2).ravel(), zero, held, TIME, warm)
         else:
-            path = jh.LoadPath(strain, zero, held, TIME, TEMPERATURE)
+            path = jh.LoadPath(strain, zero, held, TIME, warm)
         s = jh.drive(GRID, law, path, boundary, element, 1e-12, throw=False, tangent=tangent, max_cuts=0)
         v = s.value
         total = jnp.sum(v.stress * jnp.arange(1.0, n + 1)) + 10 * jnp.sum(v.dissipation) + 7 * jnp.sum(v.energy)

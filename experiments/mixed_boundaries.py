@@ -1,7 +1,7 @@
 """Mixed boundary conditions against independent references: what a held mean rotation adds, and voids at faces.
 
 1. `uniform_mixed` (Hazanov and Huet 1994) of random three-phase windows, in the library and by a dense assembly in
-   numpy with the constraints as multipliers: once a symmetric stress (the mean strain alone is imposed), once any matrix
+   numpy with the constraints as multipliers: once a symmetric stress (mean strain alone imposed), once any matrix
    (the mean rotation is imposed too, which the library did before). Target: the former to 1e-9.
 2. The same with voids that the faces cut, and with soft voids of falling stiffness. Target: 1e-9, and a limit.
 3. `pmubc` (Pahr and Zysset 2008) against `periodic` of the image mirrored along all axes. Target: 1e-9.

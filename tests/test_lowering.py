@@ -36,6 +36,7 @@ def cell(physics, dtype):
         ("elasticity", "q1r", "periodic"),
         ("elasticity", "fourier", "periodic"),
         ("elasticity", "q1", "uniform_mixed"),
+        pytest.param("elasticity", "q1", "pmubc", marks=pytest.mark.slow),
         ("conduction", "q1", "periodic"),
         ("conduction", "fv", "periodic"),
         ("conduction", "q1", ("periodic", "affine", "uniform_traction")),

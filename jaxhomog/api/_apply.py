@@ -8,18 +8,32 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from ..fields import Grid, Space, mean_fluxes
 from ..materials import AbstractLaw, response_bounds
-from ..results import SINGULAR, STAGNATION, SUCCESS, Result, Solution, throw_if_failed, under_jax_defaults, worst_of
+from ..results import (
+    SINGULAR,
+    STAGNATION,
+    SUCCESS,
+    Result,
+    Solution,
+    SolverError,
+    throw_if_failed,
+    under_jax_defaults,
+    worst_of,
+)
 from ..rve import Settings, hill_mandel_residual, load_cases, macro_gradient, message_up
-from ._checks import check_problem, law_dtype, solver_settings, space_named
+from ._checks import check_problem, check_superposed, law_dtype, solver_settings, space_named
 from ._compile import compiled
 from ._controls import KEYWORDS, prescribed
-from ._core import mask, solve_cell, sure_inverse, with_derivative
+from ._core import carried, mask, solve_cell, with_derivative
 from ._eigenstrain import Locked, voxel_eigenstrain
 from ._homogenize import Fields, message_names, solver_stats, voxel_fields
+
+# With voids and a controlled stress: small beside any stiffness that the cell may have.
+_VOIDS = {"float64": 1e-12, "float32": 1e-6}
 
 
 class Applied(eqx.Module):
@@ -48,22 +62,31 @@ def _apply(grid, law, down, up, eigenstrain, space: Space, settings: Settings, c
     physics = law.physics
     sign = 1 if physics == "elasticity" else -1
     # Linear: a load with controlled messages superposes all unit loads, by the mixed system of their effective tensor.
-    macros = load_cases(physics, grid.dim, dtype) if any(controlled) else macro_gradient(physics, down)[None]
+    superposed = any(controlled) or bool(space.boundary.mirrors)
+    macros = load_cases(physics, grid.dim, dtype) if superposed else macro_gradient(physics, down)[None]
     solved = solve_cell(grid, law, space, settings, macros, dtype)
     solved = with_derivative(space, settings, solved, macros)
     scale = jnp.sqrt(jnp.sum(response_bounds(solved.response, grid.dim).voigt ** 2))
     code = solved.code
     locked = None if eigenstrain is None else Locked(space, settings, solved, eigenstrain.astype(dtype))
     alone = 0 if locked is None else locked.mean_up
-    if not any(controlled):
+    missing = jnp.zeros(n, dtype)
+    if not superposed:
         mean_up = _mean_up(space, physics, solved, macros)[0]
         basis, power, shares = down[None], solved.effective[0, 0], jnp.ones(1, dtype)
     else:
         c, held = solved.effective, np.asarray(controlled)
-        compliance, stiff = sure_inverse(c, held, jnp.sum(solved.evidence.error), scale)
         free = jnp.where(held, 0, down)
-        down = free + jnp.where(held, compliance @ jnp.where(held, sign * up - c @ free - alone, 0), 0)
-        code = worst_of(code, jnp.where(stiff, SUCCESS, SINGULAR))
+        wanted = sign * up - c @ free - alone
+        # The mean stress of an eigenstrain is as accurate as its field.
+        noise = 0 if locked is None else 10 * (settings.tolerance or 1e-6) * jnp.sqrt(jnp.sum(alone**2))
+        noise += 10 * jax.lax.stop_gradient(jnp.sum(solved.evidence.error)) * jnp.sqrt(jnp.sum(free**2))
+        noise += n * jnp.finfo(dtype).eps * (scale * jnp.sqrt(jnp.sum(free**2)) + jnp.sqrt(jnp.sum(up**2)))
+        found = carried(
+            c, held, wanted, jnp.sum(solved.evidence.error), scale, _least(solved.response, grid.dim), noise
+        )
+        down, missing = free + found.strain, sign * found.missing
+        code = worst_of(code, jnp.where(found.sure, SUCCESS, SINGULAR))
         # From the effective tensor: the prescribed components come back exactly.
         mean_up = c @ down
         basis, power, shares = jnp.eye(n, dtype=dtype), down @ c @ down, down
@@ -77,7 +100,14 @@ def _apply(grid, law, down, up, eigenstrain, space: Space, settings: Settings, c
         residual = jnp.maximum(residual, lost)
         code = worst_of(code, jnp.where(locked.found, SUCCESS, STAGNATION))
     value = Applied(down, sign * mean_up, power, residual, fields)
-    return mask(code == SUCCESS, value), code, jax.lax.stop_gradient(solver_stats(solved.evidence, scale))
+    stats = solver_stats(solved.evidence, scale) | {"missing": missing}
+    return mask(code == SUCCESS, value), code, jax.lax.stop_gradient(stats)
+
+
+def _least(response, dim):
+    """Smallest stiffness of a voxel that has one, as a norm comparable to that of the Voigt average."""
+    part = jax.lax.stop_gradient(response.isotropic_part()[-1])
+    return jnp.min(jnp.where(part > 0, part, jnp.inf))
 
 
 def _mean_up(space, physics, solved, macros):
@@ -110,6 +140,9 @@ def apply(
     Every component is either strain- or stress-controlled (conduction: gradient or flux). Under every boundary
     condition these are components of the means over the cell, so that any of them can be controlled.
 
+    A cell with voids may carry nothing in some direction. A stress that has no part there is fine: the strain in that
+    direction, which could be anything, is zero in the answer. A stress that has one is refused, and named.
+
     Args:
         grid: shape and lengths of the cell.
         law: as for `homogenize`.
@@ -136,8 +169,8 @@ def apply(
 
     Raises:
         InputError: a bad argument, in one line.
-        SolverError: not converged, or a stress on a cell whose stiffness against it is zero within the error bound of
-            the tensor (throw=True, eager calls).
+        SolverError: not converged, or a stress that the cell cannot carry (`stats["missing"]`), or may not be able to
+            carry within the error bound of the tensor (throw=True, eager calls).
     """
     check_problem(grid, law)
     given = {
@@ -154,12 +187,31 @@ def apply(
     components = message_names(law.physics, grid.dim)
     down, up, controlled = prescribed(law.physics, given, components, dtype)
     settings = solver_settings(dtype, tolerance, field_tolerance, residual_tolerance, max_iterations)
-    value, code, stats = _apply(
-        grid, law, down, up, eigenstrain, space_named(element, boundary, law.physics, grid.dim), settings, controlled
-    )
+    if any(controlled):
+        settings = settings._replace(void_tolerance=_VOIDS[str(dtype)])
+    space = space_named(element, boundary, law.physics, grid.dim)
+    if eigenstrain is not None:
+        check_superposed(space, "an eigenstrain")
+    value, code, stats = _apply(grid, law, down, up, eigenstrain, space, settings, controlled)
     solution = Solution(value, None, Result(code), stats)
     if not throw:
         return solution
     held = ", ".join(name for name, yes in zip(components, controlled, strict=True) if yes)
-    verb = f"apply with {KEYWORDS[law.physics][1]} on {held}" if held else "apply"
+    name = KEYWORDS[law.physics][1]
+    verb = f"apply with {name} on {held}" if held else "apply"
+    refused = _in_vain(solution, name, components)
+    if refused:
+        raise SolverError(f"{verb}: singular: {refused}", solution)
     return throw_if_failed(solution, verb)
+
+
+def _in_vain(solution: Solution, name: str, components: list[str]) -> str:
+    """What a cell cannot carry, in words; empty where that is not known."""
+    code, missing = solution.result.code, solution.stats["missing"]
+    if any(isinstance(x, Tracer) for x in jax.tree.leaves(solution)) or int(np.max(np.asarray(code))) != SINGULAR:
+        return ""
+    size = np.abs(np.asarray(missing))
+    if not size.max() > 0:
+        return ""
+    at = ", ".join(c for c, x in zip(components, size, strict=True) if x > 0.1 * size.max())
+    return f"the cell carries no {name} along {at}: prescribe strain (gradient) there, or the {name} that it can carry"

@@ -102,9 +102,22 @@ def space_named(element: str, boundary, physics: str, dim: int) -> Space:
                 "boundary='uniform_mixed' tells normal from tangential displacements: for conduction give "
                 "'affine' or 'uniform_traction' per axis"
             )
+        if name == "pmubc" and physics == "finite_strain":
+            raise InputError(
+                "boundary='pmubc' superposes even and odd loads, which finite strain does not: give 'uniform_mixed'"
+            )
         if name != "periodic" and not isinstance(chosen, ModalElement):
             raise InputError(f"element={element!r} is periodic only: use 'q1' or 'q1r' with boundary={name!r}")
-    return Space(chosen, Boundary(names))
+    return Space(chosen, Boundary(names, physics))
+
+
+def check_superposed(space: Space, verb: str) -> None:
+    """Refuse a mirrored window where loads of unlike parity cannot be superposed."""
+    if space.boundary.mirrors:
+        raise InputError(
+            f"boundary='pmubc' superposes even and odd loads, which {verb} cannot: give 'uniform_mixed' (the same for"
+            " normal strains), or mirror the image along all axes and take 'periodic'"
+        )
 
 
 def check_two_sided(space: Space) -> None:

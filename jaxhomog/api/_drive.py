@@ -27,7 +27,7 @@ from ..results import (
 from ..rve import NewtonSettings, PathOptions, PathRows, Restart, march, resumed, segment_length, virgin
 from ..solvers import guarded, replaced
 from ..tensors import from_voigt, to_voigt
-from ._checks import check_grid, law_dtype, space_named
+from ._checks import check_grid, check_superposed, law_dtype, space_named
 from ._compile import compiled
 from ._load_path import LoadPath
 
@@ -211,7 +211,7 @@ def drive(
         grid: shape and lengths of the cell.
         law: any law: linear, `J2Plasticity`, or a `PhaseMixture` of both kinds.
         path: `LoadPath`; its rows are the steps.
-        boundary: as for `homogenize`.
+        boundary: as for `homogenize`, but for "pmubc", which superposes loads.
         element: "q1", "q1r" (one point) or "q1bar" (mean dilatation). Default: "q1r" for laws that flow at constant
             volume, the softest of the two that do not lock; with voids take "q1bar", which has no hourglass modes.
             Hyperelastic laws: "q1bar", at finite strain the mean volume ratio (F-bar). Other laws: "q1".
@@ -270,6 +270,7 @@ def drive(
     space = space_named(element, boundary, law.physics, grid.dim)
     if not isinstance(space.element, ModalElement):
         raise InputError(f"element={element!r} is for linear laws: use 'q1bar', 'q1' or 'q1r'")
+    check_superposed(space, "drive")
     cuts = _whole(max_cuts, "max_cuts", 0, _MOST_CUTS)
     newton = _newton(law, path, tolerance, max_newton, max_iterations)
     if compact and newton.tolerance < 1e-7:

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from ..fields import Grid
 from ..materials import AbstractLaw
+from ..messages import mandel_pairs
 from ..results import SINGULAR, SUCCESS, Result, Solution, throw_if_failed, under_jax_defaults, worst_of
 from ._core import mask, sure_inverse
 from ._eigenstrain import voxel_eigenstrain
@@ -66,6 +67,10 @@ def effective_expansion(grid: Grid, law: AbstractLaw, eigenstrain: Any, throw: b
     # The mean of B^T e needs voxel means of the stress only, because e is constant in a voxel.
     weighted = jnp.sum(s.value.fields.up * strain.astype(s.value.effective.dtype), axis=-1)
     stress = -jnp.mean(weighted.reshape(n, -1), axis=-1)
+    # Mirror images expand alike: odd loads do no work on them.
+    mirrors = s.value.fields.mirrors
+    even = [all((i == m) == (k == m) for m in mirrors) for i, k in mandel_pairs(grid.dim)]
+    stress = jnp.where(jnp.asarray(even), stress, 0)
     scale = jnp.sqrt(jnp.sum(s.value.bounds.voigt**2))
     compliance, stiff = sure_inverse(s.value.effective, np.ones(n, bool), s.stats["error_bound"] * scale, scale)
     code = worst_of(s.result.code, jnp.where(stiff, SUCCESS, SINGULAR))

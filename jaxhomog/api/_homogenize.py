@@ -29,11 +29,14 @@ class Fields(eqx.Module):
         up: voxel means of the stress (Mandel), or of the flux q = -K grad T.
         fluctuation: displacement or temperature at the nodes, less that of the macroscopic gradient; an axis that is
             not periodic has one node more than voxels.
+        mirrors: axes in which the cell is mirrored (boundary "pmubc"): these are the fields of one image, and their
+            means those of the cell in the components of the load's parity alone.
     """
 
     down: Float[Array, "..."]
     up: Float[Array, "..."]
     fluctuation: Float[Array, "..."]
+    mirrors: tuple[int, ...] = eqx.field(static=True, default=())
 
 
 class Homogenized(eqx.Module):
@@ -72,7 +75,7 @@ def voxel_fields(space: Space, physics: str, solved: Solved, macros) -> Fields:
         down, up = symmetric(down), symmetric(up)
     else:
         down, up = last(down)[..., 0, :], -last(up)[..., 0, :]
-    return Fields(down, up, jnp.moveaxis(u, 1, -1))
+    return Fields(down, up, jnp.moveaxis(u, 1, -1), space.boundary.mirrors)
 
 
 def solver_stats(evidence, scale) -> dict[str, Any]:
@@ -142,7 +145,9 @@ def homogenize(
             voxel.
         boundary: "periodic"; "affine" (u = 0 on the faces); "uniform_traction" (uniform traction or normal flux, with
             the mean strain or gradient prescribed); "uniform_mixed" (elasticity: linear normal displacement and uniform
-            tangential traction); or one of these names per axis, for the two faces normal to it (elements q1, q1r).
+            tangential traction, Hazanov & Huet 1994); "pmubc" (the image mirrored along the axis, periodic; for a
+            window of bone or soil: Pahr & Zysset 2008); or one of these names per axis, for the two faces normal to it
+            (elements q1, q1r). A void that a free face cuts bears no traction: the multiplier is then zero.
         element: "q1" (default: conforming, an upper bound of the voxel medium, converges with voids), "q1r" (one
             point per voxel, no locking at rough interfaces, may fail with voids), "fourier", or "fv" (conduction).
         tolerance: bound of the relative error ||C_h - C||_F / ||C_Voigt||_F that the solver leaves in the tensor;

@@ -311,7 +311,8 @@ def _solve_options(run: argparse.ArgumentParser, elements: str, accuracy: str) -
     solve = run.add_argument_group("the solution")
     solve.add_argument("--element", metavar="NAME", help=elements)
     solve.add_argument("--boundary", type=_names, metavar="NAME",
-                       help="periodic (default), affine, uniform_traction, uniform_mixed; A,B,C: by axis")  # fmt: skip
+                       help="periodic (default), affine, uniform_traction, uniform_mixed, pmubc;"
+                       " A,B,C: by axis")  # fmt: skip
     solve.add_argument("--tolerance", type=_number, metavar="TOL",
                        help=f"{accuracy} (default 1e-6; float32: 1e-5)")  # fmt: skip
     solve.add_argument("--max-iterations", type=int, metavar="N", help="cap of iterations per linear solve")

@@ -16,6 +16,7 @@ from ._element import AbstractElement as AbstractElement
 from ._energies import mean_flux as mean_flux
 from ._energies import mean_fluxes as mean_fluxes
 from ._energies import pair_energies as pair_energies
+from ._face_means import Held as Held
 from ._fourier import FOURIER as FOURIER
 from ._fv import FV as FV
 from ._gauss import PointwiseResponse as PointwiseResponse

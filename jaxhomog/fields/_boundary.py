@@ -7,20 +7,29 @@ Every condition is the same problem, minimize 1/2 <(E + grad u) : C : (E + grad 
     affine             u = 0 on both faces
     uniform_traction   u is free; <grad u> = 0 is imposed, and its multiplier is the uniform traction (or normal flux)
     uniform_mixed      the normal component of u vanishes, the tangential ones are free (elasticity): orthogonal mixed
+    pmubc              the window is one of the mirror images that make up a periodic cell (see below)
 
     affine < {periodic, uniform_mixed} < uniform_traction   as sets, and the reverse as apparent stiffnesses
+
+A uniform traction is that of a symmetric stress: where u_c is free on the faces normal to k and u_k on those normal to
+c, it has one number for both, and <d_k u_c + d_c u_k> = 0 alone is imposed. The mean rotation is held only where it is
+a rigid motion that the faces admit (uniform traction all around), and at finite strain.
+
+`pmubc`: the window and its mirror image in the axis are a periodic cell. Under a reflection every unit load is even or
+odd. An even one leaves the faces like `uniform_mixed` but without a mean to impose; an odd one holds the tangential
+components and frees the normal one. A temperature is free for even loads and held for odd ones.
 
 An axis that is not periodic gets one more layer of voxels, without stiffness: the periodic operator then is that of the
 open window, and both faces have nodes of their own. Moduli are multiplied by the ratio of volumes, so that every mean
 over the extended cell is a mean over the window.
 
-Hill (1963, JMPS 11:357), Hazanov and Huet (1994, JMPS 42:1995), Miehe and Koch (2002, Arch. Appl. Mech. 72:300).
+Hill (1963, JMPS 11:357), Hazanov and Huet (1994, JMPS 42:1995), Miehe and Koch (2002, Arch. Appl. Mech. 72:300), Pahr
+and Zysset (2008, Biomech. Model. Mechanobiol. 7:463).
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -28,15 +37,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ._element import AbstractElement
+from ._face_means import Held, add, along, face_means, factors, held_means, weights
 
-BOUNDARIES = ("periodic", "affine", "uniform_traction", "uniform_mixed")
-
-
-class _Constraint(NamedTuple):
-    """<d_k u_c> = 0, as the functional b . u_c and a direction w in the space with b . w = 1; both are products."""
-
-    functional: list[Array]
-    direction: list[Array]
+BOUNDARIES = ("periodic", "affine", "uniform_traction", "uniform_mixed", "pmubc")
 
 
 class Boundary(eqx.Module):
@@ -44,9 +47,11 @@ class Boundary(eqx.Module):
 
     Args:
         names: one of `BOUNDARIES` per axis.
+        physics: "elasticity", "finite_strain" or "conduction".
     """
 
     names: tuple[str, ...] = eqx.field(static=True)
+    physics: str = eqx.field(static=True, default="elasticity")
 
     @property
     def periodic(self) -> bool:
@@ -57,9 +62,79 @@ class Boundary(eqx.Module):
         """Whether the axis is periodic."""
         return self.names[axis] == "periodic"
 
-    def free(self, component: int, axis: int) -> bool:
-        """Whether a component may move on the faces normal to an axis that is not periodic."""
+    @property
+    def mirrors(self) -> tuple[int, ...]:
+        """Axes in which the window is mirrored."""
+        return tuple(k for k, name in enumerate(self.names) if name == "pmubc")
+
+    def free(self, component: int, axis: int, odd=None):
+        """Whether a component may move on the faces normal to an axis that is not periodic.
+
+        Args:
+            component: of displacement; 0 for the temperature.
+            axis: of the faces.
+            odd: (d,) of bool, the axes in which the load is odd. Where `axis` is mirrored the answer depends on it and
+                is an array.
+        """
+        if self.names[axis] == "pmubc":
+            assert odd is not None
+            normal = self.physics != "conduction" and component == axis
+            return odd[axis] if normal else ~odd[axis]
         return self.names[axis] == "uniform_traction" or (self.names[axis] == "uniform_mixed" and component != axis)
+
+    def odd(self, macro) -> Array:
+        """Axes (d,) whose reflection turns a load (c, d) into its opposite; loads that are neither count as odd."""
+        if self.physics == "conduction":
+            return macro[0] != 0
+        apart = (macro != 0) & ~jnp.eye(macro.shape[-1], dtype=bool)
+        return jnp.any(apart, axis=0) | jnp.any(apart, axis=1)
+
+    def alike(self, macros) -> Array:
+        """Pairs of loads (n, n) that the mirrored cell does not keep apart: both even or both odd in every mirror."""
+        odd = jnp.stack([self.odd(macro) for macro in macros])[:, jnp.asarray(self.mirrors, int)]
+        return jnp.all(odd[:, None] == odd[None, :], axis=-1)
+
+    def mirrored_mean(self, mean: Float[Array, "c d"], macro=None):
+        """Mean over the mirrored cell from that over the window: entries of the other parity cancel.
+
+        Args:
+            mean: of a flux or gradient.
+            macro: the load (c, d); None for one that is even.
+        """
+        if not self.mirrors:
+            return mean
+        c, d = mean.shape
+        odd = jnp.zeros(d, bool) if macro is None else self.odd(macro)
+        for m in self.mirrors:
+            turned = [[(self.physics != "conduction" and i == m) != (k == m) for k in range(d)] for i in range(c)]
+            mean = jnp.where(jnp.asarray(turned) == odd[m], mean, 0)
+        return mean
+
+    def held(self, response, h: Float[Array, " d"], macro=None) -> Held | None:
+        """What is imposed on the means of the fluctuations of one load; None where the faces alone say all.
+
+        Args:
+            response: moduli of the extended cell.
+            h: voxel edges.
+            macro: the load (c, d), which counts where the window is mirrored; None for one that is even.
+        """
+        if self.periodic:
+            return None
+        stiff = response.isotropic_part()[-1]
+        d = stiff.ndim
+        odd = jnp.zeros(d, bool) if macro is None else self.odd(macro)
+        means = self._means(stiff.shape)
+        if not means:
+            return Held(odd, None, None, None)
+        lengths = [h[k] * (m - 1) for k, m in enumerate(stiff.shape)]
+        present = [self._counts(c, k, odd) for c, k in means]
+        pairs = self._pairs(means)
+        functionals = [self._factors(c, k, stiff.shape, h.dtype, odd)[0] for c, k in means]
+        # A node that touches no stiffness; layers that were added touch it from outside.
+        around = stiff > 0
+        for axis in range(d):
+            around = around | jnp.roll(around, 1, axis=axis)
+        return held_means(odd, means, pairs, present, lengths, functionals, ~around)
 
     def nodes(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Nodes of the window; also the shape of the extended cell."""
@@ -93,80 +168,99 @@ class Boundary(eqx.Module):
         """Fluxes of the extended cell's moduli in terms of the window's."""
         return fluxes * (math.prod(shape) / math.prod(self.nodes(shape)))
 
-    def admit(self, u: Float[Array, "c *nodes"], h: Float[Array, " d"]):
-        """P u: the projection on the space with <grad u> = 0 (u = 0 is met already)."""
-        rows = []
-        for c, row in enumerate(u):
-            # Constraints of one component are orthogonal to each other's directions: all sizes come from u itself.
-            parts = [(_contract(u[c], part.functional), part.direction) for part in self._constraints(c, u.shape, h)]
-            rows.append(row - sum(size * _product(direction) for size, direction in parts))
-        return jnp.stack(rows)
+    def admit(self, u: Float[Array, "c *nodes"], held: Held | None):
+        """P u: the projection on the space with means of zero (u = 0 is met already)."""
+        if held is None or held.means is None:
+            return u
+        means = self._means(u.shape[1:])
+        products = [self._factors(c, k, u.shape[1:], u.dtype, held.odd) for c, k in means]
+        sizes = weights(held.means, face_means(u, means, [b for b, _ in products]))
+        return add(u, means, [w for _, w in products], -sizes)
 
-    def restrict(self, force: Float[Array, "c *nodes"], h: Float[Array, " d"]):
+    def restrict(self, force: Float[Array, "c *nodes"], held: Held | None):
         """P^T f: what of a nodal force acts on admissible fluctuations."""
-        if self.periodic:
+        if held is None:
             return force
-        rows = []
-        for c, row in enumerate(force):
-            row = row * self._mask(c, force.shape, force.dtype)
-            parts = [(_contract(row, part.direction), part.functional) for part in self._constraints(c, force.shape, h)]
-            rows.append(row - sum(size * _product(functional) for size, functional in parts))
-        return jnp.stack(rows)
+        force = jnp.stack([row * self._mask(c, force.shape, force.dtype, held.odd) for c, row in enumerate(force)])
+        if held.means is None:
+            return force
+        means = self._means(force.shape[1:])
+        products = [self._factors(c, k, force.shape[1:], force.dtype, held.odd) for c, k in means]
+        sizes = weights(held.means.T, face_means(force, means, [w for _, w in products]))
+        return add(force, means, [b for b, _ in products], -sizes)
 
-    def loose(self, response, shape: tuple[int, ...]) -> Array:
-        """Whether a node of a free face touches no stiffness: the multiplier then has nothing to act on."""
-        stiff = response.isotropic_part()[-1]
-        out = jnp.asarray(False)
-        for axis, name in enumerate(self.names):
-            if name not in ("uniform_traction", "uniform_mixed"):
-                continue
-            for layer in (0, shape[axis] - 1):
-                around = jax.lax.index_in_dim(stiff, layer, axis, keepdims=False) > 0
-                for k, other in enumerate([j for j in range(len(shape)) if j != axis]):
-                    if self.wraps(other):
-                        around = around | jnp.roll(around, 1, axis=k)
-                    else:
-                        pad = [(0, 0)] * around.ndim
-                        low, high = list(pad), list(pad)
-                        low[k], high[k] = (1, 0), (0, 1)
-                        around = jnp.pad(around, low) | jnp.pad(around, high)
-                out = out | ~jnp.all(around)
-        return out
+    def fill(self, u: Float[Array, "c *nodes"], held: Held | None):
+        """The same fluctuation with means of zero: nodes that touch no stiffness move as they must."""
+        if held is None or held.fill is None or held.loose is None:
+            return u
+        means = self._means(u.shape[1:])
+        functionals = [self._factors(c, k, u.shape[1:], u.dtype, held.odd)[0] for c, k in means]
+        sizes = weights(held.fill, face_means(u, means, functionals))
+        return u - jnp.where(held.loose, add(jnp.zeros_like(u), means, functionals, sizes), 0)
 
-    def _mask(self, c, shape, dtype):
+    def unbound(self, response, shape: tuple[int, ...]) -> Array:
+        """Whether a uniform traction acts on nothing and no face holds the window: it then carries no load at all."""
+        if any(name != "uniform_traction" for name in self.names):
+            return jnp.asarray(False)
+        around = jnp.pad(response.isotropic_part()[-1] > 0, [(0, 1)] * len(shape))
+        for axis in range(len(shape)):
+            around = around | jnp.roll(around, 1, axis=axis)
+        inner = around[tuple(slice(1, -1) for _ in shape)]
+        return jnp.sum(~around) > jnp.sum(~inner)
+
+    def _mask(self, c, shape, dtype, odd):
         """1 where a component may move, 0 on held faces."""
         mask = jnp.ones((), dtype)
         for k, n in enumerate(shape[1:]):
-            if not self.wraps(k) and not self.free(c, k):
-                index = jnp.arange(n)
-                mask = mask * _along(((index > 0) & (index < n - 1)).astype(dtype), k, len(shape) - 1)
+            if self.wraps(k) or self.free(c, k, odd) is True:
+                continue
+            index = jnp.arange(n)
+            inner = (index > 0) & (index < n - 1)
+            mask = mask * along((inner | self.free(c, k, odd)).astype(dtype), k, len(shape) - 1)
         return mask
 
-    def _constraints(self, c, shape, h) -> list[_Constraint]:
-        """The constraints on component c: one for every axis on whose faces it is free."""
-        nodes, out = shape[1:], []
-        for k in range(len(nodes)):
-            if self.wraps(k) or not self.free(c, k):
-                continue
-            pairs = [self._factors(c, k, a, m, h.dtype) for a, m in enumerate(nodes)]
-            out.append(_Constraint([b for b, _ in pairs], [w for _, w in pairs]))
+    def _means(self, nodes: tuple[int, ...]) -> list[tuple[int, int]]:
+        """(c, k) of every <d_k u_c> that is not zero by itself and not left to the mirror images."""
+        dim = len(nodes)
+        out = []
+        for c in range(1 if self.physics == "conduction" else dim):
+            # A single voxel between held faces has no inner node: no fluctuation of this component, nothing to impose.
+            fixed = [j for j in range(dim) if self.names[j] not in ("periodic", "pmubc") and not self.free(c, j)]
+            if all(nodes[j] > 2 for j in fixed):
+                out += [(c, k) for k in range(dim) if self.names[k].startswith("uniform") and self.free(c, k)]
         return out
 
-    def _factors(self, c, k, a, m, dtype):
-        """Factors along axis a (m nodes) of <d_k u_c>, and of a direction in the space where it is not zero."""
-        index = jnp.arange(m).astype(dtype)
-        end = (index == 0) | (index == m - 1)
-        ones = jnp.ones(m, dtype)
-        if a == k:
-            return jnp.where(index == 0, -ones, jnp.where(index == m - 1, ones, 0)), index / (m - 1) - 0.5
-        if self.wraps(a):
-            return ones / m, ones
-        if self.free(c, a):
-            # A linear field is what a uniform traction makes of a homogeneous medium.
-            return jnp.where(end, 0.5 * ones, ones) / (m - 1), ones
-        bubble = jnp.where(end, 0, jnp.sin(index * (math.pi / (m - 1))))
-        # A single voxel has no inner node: no fluctuation of this component, nothing to take out.
-        return jnp.where(end, 0, ones), bubble / jnp.maximum(jnp.sum(bubble), jnp.finfo(dtype).tiny)
+    def _pairs(self, means) -> list[tuple[int, int]]:
+        """Indices of <d_k u_c> and <d_c u_k> of which only the sum is imposed."""
+        if self.physics != "elasticity":
+            return []
+        out = []
+        for i, (c, k) in enumerate(means):
+            if c < k and (k, c) in means:
+                others = {name for j, name in enumerate(self.names) if j not in (c, k)}
+                turns = {self.names[c], self.names[k]} == {"uniform_traction"} and "affine" not in others
+                if not turns:
+                    out.append((i, means.index((k, c))))
+        return out
+
+    def paired(self, nodes: tuple[int, ...]) -> bool:
+        """Whether what is imposed depends on the ratio of lengths."""
+        return bool(self._pairs(self._means(nodes)))
+
+    def _counts(self, c, k, odd):
+        """Whether <d_k u_c> is even in all mirrors, so that the images do not cancel it."""
+        counts = jnp.asarray(True)
+        for m in self.mirrors:
+            counts = counts & (odd[m] == (self.physics != "conduction" and c == m))
+        return counts
+
+    def _factors(self, c, k, nodes, dtype, odd):
+        """Factors along all axes of <d_k u_c> times the length, and of a direction in the space where it is one."""
+        pairs = [
+            factors(m, dtype, a == k, self.wraps(a), None if self.wraps(a) else self.free(c, a, odd))
+            for a, m in enumerate(nodes)
+        ]
+        return [b for b, _ in pairs], [w for _, w in pairs]
 
 
 class Space(eqx.Module):
@@ -179,22 +273,3 @@ class Space(eqx.Module):
     def name(self) -> str:
         """Name of the element."""
         return self.element.name
-
-
-def _along(x, axis, dim):
-    return x.reshape(tuple(-1 if j == axis else 1 for j in range(dim)))
-
-
-def _product(factors):
-    dim = len(factors)
-    out = _along(factors[0], 0, dim)
-    for k, factor in enumerate(factors[1:], 1):
-        out = out * _along(factor, k, dim)
-    return out
-
-
-def _contract(field, factors):
-    """Sum of a field times a product of one-dimensional factors, axis by axis."""
-    for factor in reversed(factors):
-        field = jnp.sum(field * factor, axis=-1)
-    return field

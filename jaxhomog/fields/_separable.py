@@ -18,11 +18,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ._boundary import Boundary
+from ._face_means import Held
 
 _EXACT = jax.lax.Precision.HIGHEST
 
 
-def _modes(boundary: Boundary, component: int, axis: int, n: int, dtype):
+def _modes(boundary: Boundary, component: int, axis: int, n: int, dtype, odd):
     """Basis (nodes, modes) and half angles of one axis with n nodes, orthonormal in the trapezoidal weights."""
     i = jnp.arange(n, dtype=dtype)[:, None]
     half = jnp.asarray(math.sqrt(0.5), dtype)  # two Python scalars in one `where` would make a float64 array
@@ -35,15 +36,26 @@ def _modes(boundary: Boundary, component: int, axis: int, n: int, dtype):
         size = math.sqrt(2 / n) * jnp.where(single, half, 1)
         return jnp.where(sine, jnp.sin(angle), jnp.cos(angle)) * size, wave * (math.pi / n)
     last = n - 1
-    if boundary.free(component, axis):
-        j = jnp.arange(n)
-        size = math.sqrt(2 / last) * jnp.where((j == 0) | (j == last), half, 1)
-        wave = j.astype(dtype)
-        return jnp.cos(math.pi / last * jnp.mod(i * wave, 2 * last)) * size, wave * (math.pi / (2 * last))
+    free = boundary.free(component, axis, odd)
+    if free is True:
+        return _cosines(n, i, half)
     wave = jnp.arange(1, max(last, 1)).astype(dtype)
     values = jnp.sin(math.pi / max(last, 1) * jnp.mod(i * wave, 2 * max(last, 1))) * math.sqrt(2 / max(last, 1))
     held = (i == 0) | (i == last)
-    return jnp.where(held, 0, values).astype(dtype), wave * (math.pi / (2 * max(last, 1)))
+    values, angle = jnp.where(held, 0, values).astype(dtype), wave * (math.pi / (2 * max(last, 1)))
+    if free is False:
+        return values, angle
+    # Either basis, in arrays of one shape: the first and the last of the sines are zero.
+    cosines, angle = _cosines(n, i, half)
+    return jnp.where(free, cosines, jnp.pad(values, ((0, 0), (1, 1)))), angle
+
+
+def _cosines(n, i, half):
+    """Basis and half angles of an axis with free faces."""
+    last, j = n - 1, jnp.arange(n)
+    size = math.sqrt(2 / last) * jnp.where((j == 0) | (j == last), half, 1)
+    wave = j.astype(half.dtype)
+    return jnp.cos(math.pi / last * jnp.mod(i * wave, 2 * last)) * size, wave * (math.pi / (2 * last))
 
 
 def _transform(x, bases, forward: bool):
@@ -56,7 +68,9 @@ def _transform(x, bases, forward: bool):
     return x
 
 
-def separable_inverse(element, boundary: Boundary, nodes: tuple[int, ...], h: Float[Array, " d"], reference):
+def separable_inverse(
+    element, boundary: Boundary, nodes: tuple[int, ...], h: Float[Array, " d"], reference, imposed: Held
+):
     """The preconditioner r -> z for a window with open axes.
 
     Args:
@@ -65,6 +79,7 @@ def separable_inverse(element, boundary: Boundary, nodes: tuple[int, ...], h: Fl
         nodes: shape of the extended cell.
         h: voxel edges.
         reference: (lambda, mu) or (k,) of the reference medium.
+        imposed: on the means, from `Boundary.held`.
 
     Returns:
         Function of a nodal field (components, *nodes) into the admissible fluctuations.
@@ -74,7 +89,7 @@ def separable_inverse(element, boundary: Boundary, nodes: tuple[int, ...], h: Fl
     transverse = reference[-1]
     blocks = []
     for c in range(components):
-        pairs = [_modes(boundary, c, k, n, h.dtype) for k, n in enumerate(nodes)]
+        pairs = [_modes(boundary, c, k, n, h.dtype, imposed.odd) for k, n in enumerate(nodes)]
         sine = [jnp.sin(angle) ** 2 for _, angle in pairs]
         stiff = [4 * s / h[k] ** 2 for k, s in enumerate(sine)]
         mass = [1 - (2 / 3) * s if element.full else 1 - s for s in sine]
@@ -94,8 +109,8 @@ def separable_inverse(element, boundary: Boundary, nodes: tuple[int, ...], h: Fl
 
     def precondition(r):
         out = []
-        for x, (bases, inverse) in zip(boundary.restrict(r, h), blocks, strict=True):
+        for x, (bases, inverse) in zip(boundary.restrict(r, imposed), blocks, strict=True):
             out.append(_transform(_transform(x, bases, True) * inverse, bases, False))
-        return boundary.admit(jnp.stack(out), h)
+        return boundary.admit(jnp.stack(out), imposed)
 
     return precondition

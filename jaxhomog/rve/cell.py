@@ -20,6 +20,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from ..fields import (
+    Held,
     MeanVolumeResponse,
     ModalElement,
     PointwiseResponse,
@@ -69,12 +70,14 @@ class Problem(NamedTuple):
         h: voxel edges.
         state: of every integration point, leaves (q, m, *shape).
         load: at the end of the step.
+        imposed: on the means of fluctuations (`Boundary.held`), from the elastic stiffness.
     """
 
     points: AbstractPoints
     h: Array
     state: Any
     load: Load
+    imposed: Held | None
 
 
 def point_number(space: Space, dim: int) -> int:
@@ -135,18 +138,18 @@ def point_mean(field, dim: int):
     return jnp.mean(field, axis=0)
 
 
-def forces(space: Space, h, stress, like) -> Array:
+def forces(space: Space, h, stress, like, imposed: Held | None) -> Array:
     """Nodal forces of stresses (q, n, *shape) at the integration points, on admissible fluctuations."""
     dim, shape = like.ndim - 1, stress.shape[2:]
     assert isinstance(space.element, ModalElement)
     fluxes = [space.boundary.extend_flux(gradient_of(s, dim), shape) for s in stress]
-    return space.boundary.restrict(space.element.point_force(fluxes, h, like), h)
+    return space.boundary.restrict(space.element.point_force(fluxes, h, like), imposed)
 
 
 def residual(space: Space, problem: Problem, x: Unknowns) -> Unknowns:
     """What is out of balance; plain operations, so every derivative exists."""
     load = problem.load
-    x = Unknowns(space.boundary.admit(x.u, problem.h), jnp.where(load.held, x.down, load.down))
+    x = Unknowns(space.boundary.admit(x.u, problem.imposed), jnp.where(load.held, x.down, load.down))
     stress = updated(space, problem, strains(space, problem.h, x)).stress
     return balance(space, problem, stress, x)
 
@@ -156,7 +159,7 @@ def balance(space: Space, problem: Problem, stress, x: Unknowns) -> Unknowns:
     load = problem.load
     size = math.prod(x.u.shape[1:])
     out = size * (point_mean(stress, x.u.ndim - 1) - load.up)
-    return Unknowns(forces(space, problem.h, stress, x.u), jnp.where(load.held, out, 0))
+    return Unknowns(forces(space, problem.h, stress, x.u, problem.imposed), jnp.where(load.held, out, 0))
 
 
 def tangent_response(space: Space, problem: Problem, strain):
@@ -190,21 +193,23 @@ class Linearized:
         held: components of E that are unknown; None where the whole mean strain is prescribed.
         reference: moduli of the reference medium.
         nodes: shape of the extended cell.
+        imposed: on the means of fluctuations.
     """
 
-    def __init__(self, space: Space, response, h, held, reference, nodes):
+    def __init__(self, space: Space, response, h, held, reference, nodes, imposed: Held | None):
         self.element, self.boundary, self.h, self.held = space.element, space.boundary, h, held
         self.size, self.dim, self.reference = math.prod(nodes), len(nodes), reference
         if response is not None:
             self.prepared = self.element.prepare(response, self.dim)
-        if self.boundary.periodic:
+        self.imposed = imposed
+        if imposed is None:
             self.green = green_operator(self.element, nodes, h, reference)
         else:
-            self.green = separable_inverse(self.element, self.boundary, nodes, h, reference)
+            self.green = separable_inverse(self.element, self.boundary, nodes, h, reference, imposed)
 
     def force(self, u, macro):
         """Nodal forces of the tangent stress of macro + B u."""
-        return self.boundary.restrict(self.element.fast_force(self.prepared, u, self.h, macro), self.h)
+        return self.boundary.restrict(self.element.fast_force(self.prepared, u, self.h, macro), self.imposed)
 
     def __call__(self, x: Unknowns) -> Unknowns:
         """Tangent times a change of the unknowns."""

@@ -51,7 +51,8 @@ def eigen_fluctuation(
         field = settings.tolerance if settings.field_tolerance is None else settings.field_tolerance
         settings = settings._replace(field_tolerance=min(settings.tolerance, field))
     like = jnp.zeros((e.shape[0], *e.shape[2:]), e.dtype)
-    force = space.boundary.restrict(eigen_force(space, response, h, e, like), h)
+    held = space.boundary.held(response, h)
+    force = space.boundary.restrict(eigen_force(space, response, h, e, like), held)
     u = solve_linear(space, settings, response, h, force)
     return u, jnp.all(jnp.isfinite(jax.lax.stop_gradient(u)))
 

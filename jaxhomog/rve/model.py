@@ -26,6 +26,8 @@ class Settings(NamedTuple):
         residual_tolerance: largest ||r||_2 relative to the load's, or None.
         max_iterations: cap of conjugate gradient iterations per load case.
         devices: number of devices over which load cases are spread.
+        void_tolerance: replaces a larger `tolerance` of a cell with voids, so that directions that carry nothing can be
+            told from soft ones; None: does not.
     """
 
     tolerance: float | None
@@ -33,6 +35,7 @@ class Settings(NamedTuple):
     residual_tolerance: float | None
     max_iterations: int
     devices: int = 1
+    void_tolerance: float | None = None
 
 
 class Reference(NamedTuple):

@@ -113,7 +113,7 @@ def solve_step(
         up: Update = updated(space, problem, strain)
         local = jnp.max(up.code)
         tangent = tangent_response(space, problem, strain)
-        operator = Linearized(space, tangent, problem.h, held, reference, nodes)
+        operator = Linearized(space, tangent, problem.h, held, reference, nodes, problem.imposed)
         r = balance(space, problem, up.stress, x)
         z = operator.precondition(r)
         eta = out_of_balance(r, z)

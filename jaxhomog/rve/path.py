@@ -196,6 +196,8 @@ def march(
     restart = restart._replace(time=None)
     count = jnp.asarray(0, jnp.int32)
     kept = blank_fields(space, options.rows, points, h, restart)
+    shape = space.boundary.window(jnp.zeros(restart.x.u.shape[1:], bool)).shape
+    imposed = space.boundary.held(space.boundary.extend(points.elastic(shape, dtype), shape), h)
     carry = _Carry(
         restart,
         count,
@@ -208,7 +210,7 @@ def march(
     )
 
     def attempt(carry: _Carry, _):
-        return _attempt(space, options, points, h, rows, carry)
+        return _attempt(space, options, points, h, imposed, rows, carry)
 
     policy = jax.checkpoint_policies.save_only_these_names("solved")
     # prevent_cse=False: a scan keeps the recomputation apart already.
@@ -251,13 +253,13 @@ def _load(rows: PathRows, carry: _Carry, length) -> tuple[Load, Array]:
     return Load(line(down0, at(rows.down)), line(up0, at(rows.up)), held, step), end
 
 
-def _attempt(space, options: PathOptions, points, h, rows: PathRows, carry: _Carry):
+def _attempt(space, options: PathOptions, points, h, imposed, rows: PathRows, carry: _Carry):
     old = carry.restart
     dtype = old.x.u.dtype
     number = rows.dt.shape[0]
     active = (carry.row < number) & (carry.code == SUCCESS)
     load, end = _load(rows, carry, carry.length)
-    problem = Problem(points, h, old.state, load)
+    problem = Problem(points, h, old.state, load, imposed)
 
     # The last change, in the proportion of the loads, is the guess; a load that turns back starts from where it is.
     step = jnp.where(
@@ -332,6 +334,8 @@ def _settle(space, options: PathOptions, problem: Problem, info, old: Restart, s
     problem = problem._replace(state=old.state)
     h, dtype, dim = problem.h, solved.u.dtype, solved.u.ndim - 1
     x = settled(space, options.newton, problem, stopped(old.moduli), solved)
+    # Voids move so that the mean strain is what it is said to be.
+    x = x._replace(u=space.boundary.fill(x.u, problem.imposed))
     strain = strains(space, h, x)
     up = updated(space, problem, strain)
     mean = point_mean(up.stress, dim)

@@ -39,7 +39,12 @@ def _settled_jvp(space, settings, primals, tangents):
     change = solve_linearized(space, settings, problem, reference, x, jax.tree.map(lambda v: -v, load))
     # Prescribed components follow their prescription.
     moved = jnp.where(problem.load.held, change.down, tangents[0].load.down)
-    return x, Unknowns(change.u, moved)
+    if not space.boundary.paired(x.u.shape[1:]):
+        return x, Unknowns(change.u, moved)
+    # What is admissible moves with the ratio of the lengths.
+    admitted = lambda p: space.boundary.admit(x.u, p.imposed)  # noqa: E731
+    _, shift = jax.jvp(admitted, (problem,), (tangents[0],))
+    return x, Unknowns(change.u + shift, moved)
 
 
 def solve_linearized(space: Space, settings: NewtonSettings, problem: Problem, reference, x: Unknowns, b: Unknowns):
@@ -62,9 +67,11 @@ def solve_linearized(space: Space, settings: NewtonSettings, problem: Problem, r
             if transposed:
                 response = response.transpose()
             nodes = at.u.shape[1:]
-            linear = Linearized(space, response, fixed.h, held if settings.mixed else None, moduli, nodes)
+            linear = Linearized(
+                space, response, fixed.h, held if settings.mixed else None, moduli, nodes, fixed.imposed
+            )
             # A cotangent of u is any field: what does not act on admissible fluctuations is taken out.
-            rhs = Unknowns(space.boundary.restrict(rhs.u, fixed.h), jnp.where(held, rhs.down, 0))
+            rhs = Unknowns(space.boundary.restrict(rhs.u, fixed.imposed), jnp.where(held, rhs.down, 0))
             found = _krylov(fixed.points)(linear, linear.precondition, rhs, tolerance, settings.max_iterations)
             # A failed adjoint is NaN, never a plausible number.
             fine = found.curved & (found.reached <= 10 * tolerance)
@@ -103,12 +110,12 @@ def macro_tangent(space: Space, settings: NewtonSettings, problem: Problem, refe
     fixed, edges = stopped((response, problem.h))
 
     def force(v, macro):
-        v = space.boundary.admit(v, problem.h)
-        return space.boundary.restrict(space.element.force(response, v, problem.h, macro), problem.h)
+        v = space.boundary.admit(v, problem.imposed)
+        return space.boundary.restrict(space.element.force(response, v, problem.h, macro), problem.imposed)
 
     def solver(moduli):
         def solve(_, rhs):
-            operator = Linearized(space, moduli, edges, None, stopped(reference), nodes)
+            operator = Linearized(space, moduli, edges, None, stopped(reference), nodes, stopped(problem.imposed))
             load = Unknowns(rhs, jnp.zeros_like(x.down))
             found = truncated_bicgstab(operator, operator.precondition, load, tolerance, settings.max_iterations)
             return jnp.where(found.reached <= 10 * tolerance, found.x.u, jnp.nan)

@@ -61,6 +61,9 @@ def solve_loads(space: Space, physics: str, settings: Settings, response, h, mac
     edge = jnp.mean(h)
     solve = _solve_here if settings.devices == 1 else _solve_spread
     u, powers, (mean, iterations, residual, error, code) = solve(space, settings, moduli, h / edge, macros)
+    if space.boundary.mirrors:
+        powers = jnp.where(space.boundary.alike(macros), powers, 0)
+        mean = jax.vmap(space.boundary.mirrored_mean)(mean, macros)
     up = message_up(physics, mean)
     return u * edge, Evidence(powers * unit, up * unit, iterations, residual, error * unit, code)
 
@@ -100,7 +103,7 @@ def _solve_spread(space: Space, settings: Settings, moduli, spacing, macros):
 
         def row(args):
             v, macro, mean = args
-            return solver.powers(mean, solver.operators.force(v, macro), all_macros, everyone)
+            return solver.powers(mean, solver.operators_of(macro).force(v, macro), all_macros, everyone)
 
         return u, lax.map(row, (u, mine, out[0])), out
 
@@ -124,16 +127,28 @@ class _LoadSolver:
         self.shape = _shape(moduli, spacing)
         self.size = int(np.prod(self.shape))
         self.voigt = jnp.sqrt(jnp.sum(moduli.mean() ** 2))
-        self.operators = _Operators(space, moduli, spacing, self.shape)
+        self.operators = None if space.boundary.mirrors else _Operators(space, moduli, spacing, self.shape)
+        self.space = space
+
+    def operators_of(self, macro) -> _Operators:
+        """Operator and preconditioner of a load; where the window is mirrored its parity says what the faces do."""
+        if self.operators is not None:
+            return self.operators
+        return _Operators(self.space, self.moduli, self.spacing, self.shape, macro)
 
     def __call__(self, macro):
         """u, force(u), and (mean flux, iterations, residual, error, code)."""
-        settings, operators, dtype = self.settings, self.operators, macro.dtype
+        settings, operators, dtype = self.settings, self.operators_of(macro), macro.dtype
         uniform = _voigt_energy(self.moduli, macro)
         limits = []
         if settings.tolerance is not None:
             # The error matrix of the tensor is positive semi-definite: its norm is at most its trace, shared evenly.
-            limits.append(settings.tolerance * self.voigt / self.n)
+            wanted = settings.tolerance
+            if settings.void_tolerance is not None:
+                stiffness = self.space.boundary.window(self.moduli.isotropic_part()[-1])
+                tight = min(settings.void_tolerance, settings.tolerance)
+                wanted = jnp.where(jnp.any(stiffness <= 0), tight, wanted).astype(dtype)
+            limits.append(wanted * self.voigt / self.n)
         if settings.field_tolerance is not None:
             limits.append(settings.field_tolerance**2 * uniform)
         energy = None if not limits else jnp.min(jnp.stack(limits)) * self.size
@@ -178,12 +193,22 @@ def equilibrium(space: Space, settings: Settings, response, h, macros, u):
 def _equilibrium_jvp(space, settings, primals, tangents):
     response, h, macros, _ = primals
     u = equilibrium(space, settings, *primals)
+    boundary = space.boundary
+    moves = boundary.paired(u.shape[2:])
 
     def forces(response, h, macros):
-        return lax.map(lambda x: space.boundary.restrict(space.element.force(response, x[0], h, x[1]), h), (u, macros))
+        def one(x):
+            v, macro = x
+            held = boundary.held(response, h, macro)
+            # What is admissible moves with the ratio of the lengths where a sum of means is imposed.
+            v = boundary.admit(v, held) if moves else v
+            return boundary.restrict(space.element.force(response, v, h, macro), held), v if moves else None
 
-    _, load = jax.jvp(forces, (response, h, macros), tangents[:3])
-    return u, lax.map(lambda b: solve_linear(space, settings, response, h, -b), load)
+        return lax.map(one, (u, macros))
+
+    _, (load, shift) = jax.jvp(forces, (response, h, macros), tangents[:3])
+    change = lax.map(lambda x: solve_linear(space, settings, response, h, -x[0], x[1]), (load, macros))
+    return u, change + shift if moves else change
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
@@ -208,7 +233,12 @@ def _effective_jvp(space, physics, settings, primals, tangents):
 
     def powers(*moved):
         r, spacing, m = (moved[moving.index(i)] if i in moving else x for i, x in enumerate(primals))
-        return pair_energies(space.element, r, u, spacing, m)
+        v = u
+        if 1 in moving and space.boundary.paired(u.shape[2:]):
+            # What is admissible moves with the ratio of the lengths.
+            v = lax.map(lambda x: space.boundary.admit(x[0], space.boundary.held(r, spacing, x[1])), (u, m))
+        pairs = pair_energies(space.element, r, v, spacing, m)
+        return jnp.where(space.boundary.alike(macros), pairs, 0) if space.boundary.mirrors else pairs
 
     directions = [jax.tree.map(_instantiated, tangents[i], primals[i]) for i in moving]
     slope = jax.jvp(powers, [primals[i] for i in moving], directions)[1] if moving else jnp.zeros_like(value)
@@ -223,11 +253,15 @@ def _instantiated(tangent, primal):
     return jnp.zeros_like(primal) if isinstance(tangent, SymbolicZero) else tangent
 
 
-def solve_linear(space: Space, settings: Settings, response, h, b):
-    """K x = b for any b in the range, linear in b and differentiable in everything (implicit rule)."""
+def solve_linear(space: Space, settings: Settings, response, h, b, macro=None):
+    """K x = b for any b in the range, linear in b and differentiable in everything (implicit rule).
+
+    Where the window is mirrored, `macro` is a load of the parity of b (None: even).
+    """
+    held = space.boundary.held(response, h, macro)
 
     def operator(x):
-        return space.boundary.restrict(space.element.force(response, space.boundary.admit(x, h), h), h)
+        return space.boundary.restrict(space.element.force(response, space.boundary.admit(x, held), h), held)
 
     tolerance = settings.residual_tolerance
     if settings.tolerance is not None:
@@ -239,7 +273,7 @@ def solve_linear(space: Space, settings: Settings, response, h, b):
     def solve(_, rhs):
         moduli, unit = scaled(fixed, axis_mean)
         edge = jnp.mean(edges)
-        operators = _Operators(space, moduli, edges / edge, rhs.shape[1:])
+        operators = _Operators(space, moduli, edges / edge, rhs.shape[1:], lax.stop_gradient(macro))
         # K = K' unit / edge^2 with the scaled operator K'; the load is scaled to norm one.
         size = jnp.sqrt(dot(rhs, rhs))
         size = jnp.where(size > 0, size, 1)
@@ -260,20 +294,22 @@ def solve_linear(space: Space, settings: Settings, response, h, b):
 class _Operators:
     """Operator and preconditioner of one scaled problem."""
 
-    def __init__(self, space: Space, moduli, spacing, shape):
+    def __init__(self, space: Space, moduli, spacing, shape, macro=None):
         self.element, self.boundary, self.spacing = space.element, space.boundary, spacing
+        self.held = space.boundary.held(moduli, spacing, macro)
         self.prepared = self.element.prepare(moduli, len(shape))
         self.reference = reference_medium(self.boundary.window(moduli), axis_mean)
-        if self.boundary.periodic:
+        if self.held is None:
             self.green = green_operator(self.element, shape, spacing, self.reference.moduli)
             return
-        self.green = separable_inverse(self.element, self.boundary, shape, spacing, self.reference.moduli)
+        moduli = self.reference.moduli
+        self.green = separable_inverse(self.element, self.boundary, shape, spacing, moduli, self.held)
         if len(self.reference.moduli) > 1:
             # The preconditioner is not the inverse of the reference medium: its bound is none of the product's.
             self.reference = self.reference._replace(floor=jnp.zeros_like(self.reference.floor))
 
     def force(self, u, macro=None):
-        return self.boundary.restrict(self.element.fast_force(self.prepared, u, self.spacing, macro), self.spacing)
+        return self.boundary.restrict(self.element.fast_force(self.prepared, u, self.spacing, macro), self.held)
 
 
 def _voigt_energy(moduli, macro):

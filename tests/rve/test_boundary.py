@@ -52,6 +52,8 @@ def element_matrices(dim, h, full):
 def dense(physics, stiffness, shape, h, names, full):
     """Apparent tensor: every node of the window assembled, constraints by multipliers, one linear solve.
 
+    The multiplier of the mean strain is a symmetric stress (Hazanov and Huet 1994): the mean rotation is free.
+
     stiffness: (voxels, n, n), Mandel or conductivity.
     """
     dim, components = len(shape), len(shape) if physics == "elasticity" else 1
@@ -60,7 +62,7 @@ def dense(physics, stiffness, shape, h, names, full):
     size = int(np.prod(nodes)) * components
     pairs = [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)] if dim == 3 else [(0, 0), (1, 1), (0, 1)]
     n = len(pairs) if physics == "elasticity" else dim
-    k, f, c, mean = np.zeros((size, size)), np.zeros((size, n)), np.zeros((n, n)), np.zeros((components, dim, size))
+    k, f, c, mean = np.zeros((size, size)), np.zeros((size, n)), np.zeros((n, n)), np.zeros((n, size))
     for v, index in enumerate(itertools.product(*(range(m) for m in shape))):
         at = [
             np.ravel_multi_index([(i + d) % m for i, d, m in zip(index, corner, nodes, strict=True)], nodes)
@@ -71,7 +73,6 @@ def dense(physics, stiffness, shape, h, names, full):
             for corner, node in enumerate(at):
                 for a in range(components):
                     dof = node * components + a
-                    mean[a, :, dof] += grad[corner] / (len(grads) * np.prod(shape))
                     if physics == "conduction":
                         b[:, dof] += grad[corner]
                         continue
@@ -84,6 +85,7 @@ def dense(physics, stiffness, shape, h, names, full):
             k += weight * b.T @ stiffness[v] @ b
             f -= weight * b.T @ stiffness[v]
             c += weight * stiffness[v]
+            mean += weight * b
     grid = np.stack(np.meshgrid(*(np.arange(m) for m in nodes), indexing="ij"), -1).reshape(-1, dim)
     free = np.ones((len(grid), components), bool)
     for axis, name in enumerate(names):
@@ -93,30 +95,33 @@ def dense(physics, stiffness, shape, h, names, full):
         if name == "uniform_mixed":
             free[face, axis] = False
     keep = free.ravel()
-    constraint = mean.reshape(-1, size)[:, keep]
+    constraint = mean[:, keep]
     k, f, m = k[np.ix_(keep, keep)], f[keep], len(constraint)
     system = np.block([[k, constraint.T], [constraint, np.zeros((m, m))]])
     u = np.linalg.lstsq(system, np.vstack([f, np.zeros((m, n))]), rcond=1e-12)[0][: len(k)]
     return c - f.T @ u
 
 
-def check_dense(physics, boundary, element, shape):
+def check_dense(physics, boundary, element, shape, values=(1.0, 4.0, 20.0), labels=None):
     dim = len(shape)
-    rng = np.random.default_rng(3)
-    labels = rng.integers(0, 3, shape)
+    if labels is None:
+        labels = np.random.default_rng(3).integers(0, 3, shape)
     lengths = np.array((1.0, 0.7, 1.3))[:dim]
-    problem = law(physics, labels, (1.0, 4.0, 20.0))
+    problem = law(physics, labels, values)
     names = names_of(boundary, dim)
     grid = jh.Grid(shape, lengths)
     found = jh.homogenize(grid, problem, boundary=names, element=element, **TIGHT)
     one = jh.Grid((1,) * dim)
-    uniform = [law(physics, np.zeros(one.shape, int), (v,)) for v in (1.0, 4.0, 20.0)]
-    moduli = [np.asarray(jh.homogenize(one, p).value.effective) for p in uniform]
+    unit = np.asarray(jh.homogenize(one, law(physics, np.zeros(one.shape, int), (1.0,))).value.effective)
+    moduli = [v * unit for v in values]
     stiffness = [moduli[label] for label in labels.ravel()]
     expected = dense(physics, stiffness, shape, lengths / shape, names, element == "q1")
     np.testing.assert_allclose(found.value.effective, expected, rtol=0, atol=1e-9 * np.abs(expected).max())
-    assert float(found.value.hill_mandel_residual) < 1e-9
+    # A direction that carries nothing has no power to compare with.
+    if np.diag(expected).min() > 1e-9 * np.abs(expected).max():
+        assert float(found.value.hill_mandel_residual) < 1e-9
     assert float(found.stats["residual"]) <= 1e-12
+    return found, expected
 
 
 @pytest.mark.parametrize("element", ["q1", pytest.param("q1r", marks=pytest.mark.slow)])
@@ -230,7 +235,7 @@ def test_windows_of_centred_squares(n, affine, traction):
 
 
 @pytest.mark.slow
-def test_a_void_on_a_free_face_is_a_code():
+def test_a_void_under_uniform_traction_alone_is_a_code():
     labels = np.ones((6, 6), int)
     labels[0, 2:5] = 0
     problem = law("elasticity", labels, (0.0, 1.0))

@@ -33,6 +33,7 @@ MISSING_LAW: Final = 5
 LOCAL_SOLVE: Final = 6
 NO_EQUILIBRIUM: Final = 7
 NO_DESIGN: Final = 8
+OVERFLOW: Final = 9
 
 # name, what happened and what to do. The order is the severity: `worst_of` takes the largest code.
 _CODES: Final = (
@@ -67,6 +68,11 @@ _CODES: Final = (
         "no_design",
         "no feasible point of the last stage was found: take more steps or another start, loosen the constraints, and"
         " see that every solve converges",
+    ),
+    (
+        "overflow",
+        "moduli, lengths, loads or powers leave the range of the dtype (squares overflow or vanish): use other units"
+        " (all of order one), or float64 (jax_enable_x64)",
     ),
 )
 

@@ -67,8 +67,8 @@ class Driven(eqx.Module):
             the scheme takes out of the balance, larger than the physical one by a term of first order in the step.
             Without meaning in conduction, where flux times gradient is a power.
         lowest_dissipation: (T,) smallest dissipation of any point.
-        hill_mandel_residual: (T,) in rate form, |<s : de> - <s> : <de>| relative to |<s : de>| + 1000 tolerance S |de|, S
-            the largest stress so far and |de| the root mean square, both in the norm of a reference medium.
+        hill_mandel_residual: (T,) in rate form, |<s : de> - <s> : <de>| relative to |<s : de>| + 1000 tolerance S |de|,
+            S the largest stress so far and |de| the root mean square, both in the norm of a reference medium.
         fields: `DrivenFields` or None.
         element: name of the element.
         physics: "elasticity", "finite_strain" or "conduction".

@@ -45,7 +45,7 @@ class Locked:
         zero = jnp.zeros(eigenstrain.shape[-1], eigenstrain.dtype)
         self.mean_up = _mean(self.state(jnp.zeros_like(self.u), zero)[0].up)
 
-    def state(self, u, down, floor=0.0):
+    def state(self, u, down, floor: Array | float = 0.0):
         """Fields of this eigenstrain and a load of fluctuation u, and the energy lost between the scales.
 
         `floor` as for `hill_mandel_floor`, of the load alone.

@@ -168,7 +168,8 @@ def homogenize(
 
     Returns:
         `Solution`: value `Homogenized`; stats iterations, iterations_per_load, residual, residual_per_load,
-        error_bound, power_floor (of every load, the second term of w_i). In Mandel notation, order 11 22 33 23 13 12 (2-D: 11 22 12).
+        error_bound, power_floor (of every load, the second term of w_i). In Mandel notation, order
+        11 22 33 23 13 12 (2-D: 11 22 12).
 
     Raises:
         InputError: a bad argument or an inadmissible concrete material value, in one line.

@@ -71,7 +71,7 @@ def first_bad(ok: np.ndarray, value: np.ndarray) -> str:
     return f"{value[at] if value.ndim else value[()]:g}" + (f" at voxel {at}" if at else "")
 
 
-# Entries of a symmetric tensor that was written down, or turned, in single precision differ by this share of the largest.
+# Entries of a symmetric tensor written down, or turned, in single precision differ by this share of the largest.
 _ROUNDED = 1e-5
 
 

@@ -107,8 +107,8 @@ def trust(
         voxel_size: edge of a voxel, the unit of `macro_length`.
         macro_length: over which the macroscopic field varies, one or a map (`validity.gradient_length`); infinite where
             it is uniform. L_micro beside it is the correlation length, a voxel at least.
-        time_ratio: T_micro / T_macro, beside macro_length; 0 says that the problem is steady. None: nothing was asked of
-            times, and the answer is for lengths alone.
+        time_ratio: T_micro / T_macro, beside macro_length; 0 says that the problem is steady. None: nothing was asked
+            of times, and the answer is for lengths alone.
         windows: edges of the windows in voxels; default three sizes, of the largest eight
             (3-D) or nine (2-D) fit into a cubic image.
         boundaries: boundary conditions of the windows; the first is that of the interval. Default periodic, affine and

@@ -50,6 +50,7 @@ INFINITE_MISFIT: Final = 12
 BLIND_FIT: Final = 13
 INVALID_LOAD: Final = 14
 NOT_FINITE: Final = 15
+OVERFLOW: Final = 16
 
 # name, what happened and what to do. The order is the severity: `worst_of` takes the largest code.
 _CODES: Final = (
@@ -119,6 +120,11 @@ _CODES: Final = (
         "not_finite",
         "a law left the finite numbers (state, energy or dissipation) while its stress was in balance: check the law's"
         " parameters and the size of the load, and take smaller steps",
+    ),
+    (
+        "overflow",
+        "moduli, lengths, loads or powers leave the range of the dtype (squares overflow or vanish): use other units"
+        " (all of order one), or float64 (jax_enable_x64)",
     ),
 )
 CODE_NAMES: Final = tuple(name for name, _ in _CODES)

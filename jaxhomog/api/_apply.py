@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 from ..fields import Grid, Space, mean_fluxes
 from ..materials import AbstractLaw, response_bounds
 from ..results import (
+    OVERFLOW,
     SINGULAR,
     STAGNATION,
     SUCCESS,
@@ -24,11 +25,11 @@ from ..results import (
     under_jax_defaults,
     worst_of,
 )
-from ..rve import Settings, hill_mandel_residual, load_cases, macro_gradient, message_up
+from ..rve import Settings, hill_mandel_floor, hill_mandel_residual, load_cases, macro_gradient, message_up
 from ._checks import check_problem, check_superposed, law_dtype, solver_settings, space_named
 from ._compile import compiled
 from ._controls import KEYWORDS, prescribed
-from ._core import carried, mask, solve_cell, with_derivative
+from ._core import carried, finite, mask, solve_cell, unless, with_derivative
 from ._eigenstrain import Locked, voxel_eigenstrain
 from ._homogenize import Fields, message_names, solver_stats, voxel_fields
 
@@ -44,7 +45,8 @@ class Applied(eqx.Module):
         up: macroscopic stress (Mandel) or flux q = -K grad T.
         power: <sigma : eps>, or <-q . grad T>, per volume.
         hill_mandel_residual: as for `homogenize`, over the load cases solved; with an eigenstrain also that of this
-            load, |<sigma : eps> - <sigma> : <eps>| relative to <sigma : (eps - e)>, twice the stored energy.
+            load, |<sigma : eps> - <sigma> : <eps>| relative to <sigma : (eps - e)>, twice the stored
+            energy, and the floor.
         fields: `Fields` of this load.
     """
 
@@ -63,17 +65,20 @@ def _apply(grid, law, down, up, eigenstrain, space: Space, settings: Settings, c
     sign = 1 if physics == "elasticity" else -1
     # Linear: a load with controlled messages superposes all unit loads, by the mixed system of their effective tensor.
     superposed = any(controlled) or bool(space.boundary.mirrors)
-    macros = load_cases(physics, grid.dim, dtype) if superposed else macro_gradient(physics, down)[None]
+    # A load alone is solved as one of order one (a power of two keeps its digits): its square may leave the dtype.
+    size = _binary_size(down)
+    macros = load_cases(physics, grid.dim, dtype) if superposed else macro_gradient(physics, down / size)[None]
     solved = solve_cell(grid, law, space, settings, macros, dtype)
     solved = with_derivative(space, settings, solved, macros)
-    scale = jnp.sqrt(jnp.sum(response_bounds(solved.response, grid.dim).voigt ** 2))
+    voigt = response_bounds(solved.response, grid.dim).voigt
+    scale = jnp.sqrt(jnp.sum(voigt**2))
     code = solved.code
     locked = None if eigenstrain is None else Locked(space, settings, solved, eigenstrain.astype(dtype))
     alone = 0 if locked is None else locked.mean_up
     missing = jnp.zeros(n, dtype)
     if not superposed:
-        mean_up = _mean_up(space, physics, solved, macros)[0]
-        basis, power, shares = down[None], solved.effective[0, 0], jnp.ones(1, dtype)
+        mean_up = _mean_up(space, physics, solved, macros)[0] * size
+        basis, power, shares = down[None] / size, solved.effective[0, 0] * size * size, size[None]
     else:
         c, held = solved.effective, np.asarray(controlled)
         free = jnp.where(held, 0, down)
@@ -90,17 +95,20 @@ def _apply(grid, law, down, up, eigenstrain, space: Space, settings: Settings, c
         # From the effective tensor: the prescribed components come back exactly.
         mean_up = c @ down
         basis, power, shares = jnp.eye(n, dtype=dtype), down @ c @ down, down
-    residual = hill_mandel_residual(solved.evidence.mean_up, basis, solved.evidence.energies)
+    floors = hill_mandel_floor(voigt, basis, settings.tolerance)
+    residual = hill_mandel_residual(solved.evidence.mean_up, basis, solved.evidence.energies, floors)
+    floor = hill_mandel_floor(voigt, down[None], settings.tolerance)
     if locked is None:
         fields = jax.tree.map(lambda x: jnp.tensordot(shares, x, 1), voxel_fields(space, physics, solved, macros))
     else:
         mean_up = mean_up + locked.mean_up
         power = mean_up @ down
-        fields, lost = locked.state(jnp.tensordot(shares, solved.fluctuation, 1), down)
+        fields, lost = locked.state(jnp.tensordot(shares, solved.fluctuation, 1), down, floor[0])
         residual = jnp.maximum(residual, lost)
         code = worst_of(code, jnp.where(locked.found, SUCCESS, STAGNATION))
     value = Applied(down, sign * mean_up, power, residual, fields)
-    stats = solver_stats(solved.evidence, scale) | {"missing": missing}
+    code = unless(finite(value), OVERFLOW, code)
+    stats = solver_stats(solved.evidence, scale, floor) | {"missing": missing}
     return mask(code == SUCCESS, value), code, jax.lax.stop_gradient(stats)
 
 
@@ -108,6 +116,13 @@ def _least(response, dim):
     """Smallest stiffness of a voxel that has one, as a norm comparable to that of the Voigt average."""
     part = jax.lax.stop_gradient(response.isotropic_part()[-1])
     return jnp.min(jnp.where(part > 0, part, jnp.inf))
+
+
+def _binary_size(down):
+    """The power of two next to a load's largest entry; no derivative."""
+    largest = jax.lax.stop_gradient(jnp.max(jnp.abs(down)))
+    usable = jnp.isfinite(largest) & (largest > 0)
+    return jnp.where(usable, jnp.ldexp(jnp.ones_like(largest), jnp.frexp(jnp.where(usable, largest, 1))[1] - 1), 1)
 
 
 def _mean_up(space, physics, solved, macros):

@@ -12,6 +12,7 @@ from jaxtyping import Real
 from ..fields import Grid
 from ..materials import AbstractMaterial
 from ..results import SUCCESS, InputError, Result, Solution, under_jax_defaults
+from ..rve import hill_mandel_scale, relative
 from ..tensors import safe_norm
 from ..validity import EnergyReport, hill_mandel, hill_mandel_rates, reason_code
 from ._apply import Applied
@@ -149,20 +150,21 @@ def _own(solution: Solution, grid: Grid | None, scheme: str | None, tolerance: f
         if grid is None or value.fields is None:
             raise InputError("scheme= audits voxel fields: give grid=, and a solution with fields (fields=True)")
         up, down, mean_up, mean_down = _messages(value)
+        floor = solution.stats["power_floor"]
         report = hill_mandel(
-            up, down, grid, scheme=scheme, mean_stress=mean_up, mean_strain=mean_down, tolerance=tolerance
+            up, down, grid, scheme=scheme, mean_stress=mean_up, mean_strain=mean_down, tolerance=tolerance, floor=floor
         )
         return _answer(report, solution.result)
-    return _answer(_evidence(value, solution.stats["residual"], tolerance), solution.result)
+    return _answer(_evidence(value, solution.stats, tolerance), solution.result)
 
 
 @jax.jit
-def _evidence(value: Homogenized | Applied, equilibrium, tolerance) -> EnergyReport:
+def _evidence(value: Homogenized | Applied, stats, tolerance) -> EnergyReport:
     """The report of what a solution says about itself, lane by lane."""
-    residual = value.hill_mandel_residual
+    residual, equilibrium = value.hill_mandel_residual, stats["residual"]
     # The fields of one mirror image do not average to the messages of the mirrored cell: not checked.
     whole = value.fields is not None and not value.fields.mirrors
-    averages = _means_apart(value) if whole else jnp.full_like(residual, jnp.nan)
+    averages = _means_apart(value, stats["power_floor"]) if whole else jnp.full_like(residual, jnp.nan)
     code = reason_code(
         equilibrium=equilibrium > tolerance,
         averages=averages > tolerance,
@@ -188,14 +190,25 @@ def _messages(value: Homogenized | Applied):
     return fields.up, fields.down, up, jnp.broadcast_to(jnp.eye(up.shape[-1], dtype=up.dtype), up.shape)
 
 
-def _means_apart(value: Homogenized | Applied):
-    """Largest relative distance of the fields' means from the messages, lane by lane."""
+def _means_apart(value: Homogenized | Applied, floor):
+    """Largest relative distance of the fields' means from the messages, lane by lane.
+
+    Relative to the field's size, and as power of the distance under every load, by the scale of Hill-Mandel. A load
+    whose stress is solver's noise is measured by the floor: C_Voigt-like stress |E| times the noise's share.
+    """
     up, down, mean_up, mean_down = _messages(value)
     lanes = value.hill_mandel_residual.ndim
+    size_down = safe_norm(mean_down)
+    least = jnp.where(size_down > 0, floor / jnp.where(size_down > 0, size_down, 1), 0)
     gaps = []
-    for field, mean in ((up, mean_up), (down, mean_down)):
+    for field, mean, noise in ((up, mean_up, least), (down, mean_down, 0.0)):
         points = field.reshape(*field.shape[: lanes + 1], -1, field.shape[-1])
-        size = safe_norm(safe_norm(points)) * points.shape[-2] ** -0.5
-        gap = safe_norm(jnp.mean(points, axis=-2) - mean)
-        gaps.append(jnp.where(size > 0, gap / jnp.where(size > 0, size, 1), 0))
-    return jnp.max(jnp.stack(gaps), axis=(0, -1))
+        size = safe_norm(safe_norm(points)) * points.shape[-2] ** -0.5 + noise
+        apart = jnp.mean(points, axis=-2) - mean
+        gaps.append(jnp.max(relative(safe_norm(apart), size), axis=-1))
+        if field is up:
+            own = jnp.abs(jnp.sum(mean_up * mean_down, axis=-1))
+            scale = jnp.vectorize(hill_mandel_scale, signature="(n),(n)->(n,n)")(own, floor)
+            work = jnp.abs(apart @ jnp.swapaxes(mean_down, -1, -2))
+            gaps.append(jnp.max(relative(work, scale), axis=(-1, -2)))
+    return jnp.max(jnp.stack(gaps), axis=0)

@@ -12,11 +12,11 @@ from jax.core import Tracer
 from ..fields import BOUNDARIES, ELEMENTS, Q1FBAR, Boundary, Grid, ModalElement, Space
 from ..materials import AbstractLaw, AbstractMaterial
 from ..results import InputError
-from ..rve import Settings
+from ..rve import DEFAULT_TOLERANCE, Settings
 
 # Below these, rounding of the dtype keeps any solver from the promise.
 _REACHABLE = {"float64": 1e-14, "float32": 1e-6}
-_DEFAULT = {"float64": 1e-6, "float32": 1e-5}
+_DEFAULT = DEFAULT_TOLERANCE
 
 
 def law_dtype(law: AbstractMaterial):

@@ -11,8 +11,8 @@ from jaxtyping import Array
 from ..fields import Grid, Space
 from ..materials import AbstractLaw
 from ..messages import AbstractResponse
-from ..results import INVALID_MATERIAL, SINGULAR, SUCCESS, InputError, worst_of
-from ..rve import Evidence, Settings, effective_tensor, equilibrium, supports
+from ..results import INVALID_MATERIAL, OVERFLOW, SINGULAR, SUCCESS, InputError, worst_of
+from ..rve import Evidence, Settings, effective_tensor, equilibrium, in_range, supports
 from ..solvers import guarded, null_projector, replaced
 from ..tensors import inverse_spd
 
@@ -38,6 +38,7 @@ def sound_response(law: AbstractLaw, grid: Grid, dtype, space: Space):
     sound = response.valid() & jnp.all(jnp.isfinite(h) & (h > 0))
     code = worst_of(jnp.where(sound, SUCCESS, INVALID_MATERIAL), law.code())
     code = worst_of(code, jnp.where(space.boundary.unbound(response, grid.shape), SINGULAR, SUCCESS))
+    code = unless(in_range(response, dtype) & in_range(h, dtype), OVERFLOW, code)
     fine = code == SUCCESS
     response = jax.tree.map(lambda x, safe: replaced(fine, x, safe), response, response.unit())
     return response, replaced(fine, h, jnp.ones_like(h)), code
@@ -61,6 +62,17 @@ def with_derivative(space: Space, settings: Settings, solved: Solved, macros) ->
     held = lambda macro: space.boundary.held(solved.extended, solved.spacing, macro)  # noqa: E731
     u = jax.lax.map(lambda x: space.boundary.fill(x[0], held(x[1])), (u, macros))
     return solved._replace(fluctuation=u)
+
+
+def unless(holds, failure: int, code):
+    """The code of a failure that nothing worse has happened before."""
+    return jnp.where((code == SUCCESS) & ~holds, failure, code).astype(jnp.int32)
+
+
+def finite(tree):
+    """Whether every number of a value is one: success is never said of an overflow."""
+    floats = [x for x in jax.tree.leaves(jax.lax.stop_gradient(tree)) if jnp.issubdtype(x.dtype, jnp.floating)]
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in floats]))
 
 
 def mask(ok, tree):

@@ -16,6 +16,7 @@ from ..materials import AbstractMaterial, PhaseMixture, depends_on_temperature
 from ..results import (
     INVALID_LOAD,
     INVALID_MATERIAL,
+    OVERFLOW,
     SUCCESS,
     InputError,
     Result,
@@ -24,11 +25,12 @@ from ..results import (
     under_jax_defaults,
     worst_of,
 )
-from ..rve import NewtonSettings, PathOptions, PathRows, Restart, march, resumed, segment_length, virgin
+from ..rve import NewtonSettings, PathOptions, PathRows, Restart, in_range, march, resumed, segment_length, virgin
 from ..solvers import guarded, replaced
 from ..tensors import from_voigt, to_voigt
 from ._checks import check_grid, check_superposed, law_dtype, space_named
 from ._compile import compiled
+from ._core import unless
 from ._load_path import LoadPath
 
 # Stress out of balance: what single precision reaches, and what the default asks for.
@@ -76,7 +78,8 @@ class Driven(eqx.Module):
             the scheme takes out of the balance, larger than the physical one by a term of first order in the step.
             Without meaning in conduction, where flux times gradient is a power.
         lowest_dissipation: (T,) smallest dissipation of any point.
-        hill_mandel_residual: (T,) in rate form, |<s : de> - <s> : <de>| relative to the root mean squares of both.
+        hill_mandel_residual: (T,) in rate form, |<s : de> - <s> : <de>| relative to |<s : de>| + 1000 tolerance S |de|,
+            S the largest stress so far and |de| the root mean square, both in the norm of a reference medium.
         fields: `DrivenFields` or None.
         time: (T,) at the end of every step, counted from the virgin material; unit steps where the path has no time.
         element: name of the element.
@@ -104,12 +107,14 @@ def _drive(grid, law, path, restart, space: Space, options: PathOptions):
     small, solid = law.physics == "elasticity", law.physics != "conduction"
     points = law.points(grid.shape, dtype)
     h = grid.spacing(dtype)
-    sound = points.elastic(grid.shape, dtype).valid() & jnp.all(jnp.isfinite(h) & (h > 0))
+    elastic = points.elastic(grid.shape, dtype)
+    sound = elastic.valid() & jnp.all(jnp.isfinite(h) & (h > 0))
     # A comparison with NaN is false: a law would take a NaN yield stress for one that is never met.
     for x in jax.tree.leaves(points):
         if jnp.issubdtype(x.dtype, jnp.floating):
             sound &= ~jnp.any(jnp.isnan(x))
     code = worst_of(jnp.where(sound, SUCCESS, INVALID_MATERIAL), law.code())
+    code = unless(in_range(elastic, dtype) & in_range(h, dtype), OVERFLOW, code)
     fine = code == SUCCESS
     harmless = lambda x: replaced(fine, x, jnp.ones_like(x)) if jnp.issubdtype(x.dtype, jnp.floating) else x  # noqa: E731
     points, h = jax.tree.map(harmless, (points, h))
@@ -125,6 +130,7 @@ def _drive(grid, law, path, restart, space: Space, options: PathOptions):
         rises &= True if x is None else jnp.all(jnp.isfinite(x))
     code = worst_of(code, jnp.where(rises, SUCCESS, INVALID_LOAD))
     rows = PathRows(strain, stress if solid else -stress, path.stress_controlled, cast(dt), temperature, time)
+    code = unless(_loads_in_range(elastic, rows, options.newton.tolerance, dtype), OVERFLOW, code)
     out, end, kept = march(space, options, points, h, rows, restart)
     code = worst_of(code, out.code)
     before = jnp.concatenate([restart.energy[None], out.energy[:-1]])
@@ -178,6 +184,15 @@ def _clock(path: LoadPath, start):
     time = path.time.astype(start.dtype)
     dt = jnp.diff(time, prepend=start[None])
     return time, dt, jnp.all(dt > 0)
+
+
+def _loads_in_range(elastic, rows: PathRows, tolerance: float, dtype):
+    """Whether the powers of the loads, and of what the tolerance leaves of them, are numbers of the dtype."""
+    leaves = jax.tree.leaves(jax.lax.stop_gradient(elastic))
+    root = jnp.sqrt(jnp.max(jnp.stack([jnp.max(jnp.abs(x)) for x in leaves])))
+    root = jnp.where(jnp.isfinite(root) & (root > 0), root, 1)
+    loads = (jnp.where(rows.held, 0, rows.down) * root, jnp.where(rows.held, rows.up, 0) / root)
+    return in_range(loads, dtype) & in_range(jax.tree.map(lambda x: x * tolerance, loads), dtype)
 
 
 @under_jax_defaults

@@ -109,8 +109,11 @@ class Locked:
         zero = jnp.zeros(eigenstrain.shape[-1], eigenstrain.dtype)
         self.mean_up = _mean(self.state(jnp.zeros_like(self.u), zero)[0].up)
 
-    def state(self, u, down):
-        """Fields of this eigenstrain and a load of fluctuation u, and the energy lost between the scales."""
+    def state(self, u, down, floor: Array | float = 0.0):
+        """Fields of this eigenstrain and a load of fluctuation u, and the energy lost between the scales.
+
+        `floor` as for `hill_mandel_floor`, of the load alone.
+        """
         solved, boundary = self.solved, self.space.boundary
         u = u + self.u
         macro = from_mandel(down)
@@ -120,7 +123,8 @@ class Locked:
             to_mandel(jnp.moveaxis(0.5 * (x + jnp.swapaxes(x, 0, 1)), (0, 1), (-2, -1))) for x in (strain, stress)
         )
         stored = power + _mean(stress) @ down - jnp.sum(_mean(stress * self.eigenstrain))
-        lost = jnp.where(stored > 0, jnp.abs(power) / jnp.where(stored > 0, stored, 1), 0)
+        own = jnp.maximum(stored, 0) + floor
+        lost = jnp.where(own > 0, jnp.abs(power) / jnp.where(own > 0, own, 1), 0)
         return Fields(strain, stress, jnp.moveaxis(u, 0, -1)), lost
 
 

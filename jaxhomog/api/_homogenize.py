@@ -13,12 +13,12 @@ from jaxtyping import Array, Float
 from ..fields import Grid, Space
 from ..materials import AbstractLaw, Bounds, response_bounds
 from ..messages import mandel_pairs
-from ..results import SUCCESS, Result, Solution, throw_if_failed, under_jax_defaults
-from ..rve import Settings, hill_mandel_residual, load_cases, lower_conductivity, lower_stiffness
+from ..results import OVERFLOW, SUCCESS, Result, Solution, throw_if_failed, under_jax_defaults
+from ..rve import Settings, hill_mandel_floor, hill_mandel_residual, load_cases, lower_conductivity, lower_stiffness
 from ..tensors import to_mandel
 from ._checks import check_problem, check_two_sided, law_dtype, solver_settings, space_named
 from ._compile import compiled
-from ._core import Solved, mask, solve_cell, with_derivative
+from ._core import Solved, finite, mask, solve_cell, unless, with_derivative
 
 
 class Fields(eqx.Module):
@@ -46,7 +46,8 @@ class Homogenized(eqx.Module):
         effective: effective stiffness (Mandel) or conductivity.
         bounds: Voigt, Reuss and Hashin-Shtrikman bounds, labelled with what they assume; `lower` and `upper` of the
             voxel medium where they were asked for.
-        hill_mandel_residual: energy lost between the scales, relative (INTERFACE: max over pairs of load cases).
+        hill_mandel_residual: energy lost between the scales, the largest |<s_i:e_j> - <s_i>:<e_j>| / sqrt(w_i w_j) of
+            two load cases, w_i = <s_i:e_i> + 4 sqrt(tolerance) (C_Voigt : E_i : E_i), <s_i> the computed mean.
         fields: `Fields` of every unit load case, or None.
     """
 
@@ -78,7 +79,7 @@ def voxel_fields(space: Space, physics: str, solved: Solved, macros) -> Fields:
     return Fields(down, up, jnp.moveaxis(u, 1, -1), space.boundary.mirrors)
 
 
-def solver_stats(evidence, scale) -> dict[str, Any]:
+def solver_stats(evidence, scale, floor) -> dict[str, Any]:
     """What a reader wants to know of the solve; no derivatives."""
     return {
         "iterations": jnp.max(evidence.iterations),
@@ -87,6 +88,7 @@ def solver_stats(evidence, scale) -> dict[str, Any]:
         "residual_per_load": evidence.residual,
         # Bound of ||C_h - C||_F / ||C_Voigt||_F: the error matrix is positive semi-definite.
         "error_bound": jnp.sum(evidence.error) / jnp.where(scale > 0, scale, 1),
+        "power_floor": floor,
     }
 
 
@@ -95,7 +97,6 @@ def _homogenize(grid: Grid, law: AbstractLaw, space: Space, settings: Settings, 
     dtype = law_dtype(law)
     macros = load_cases(law.physics, grid.dim, dtype)
     solved = solve_cell(grid, law, space, settings, macros, dtype)
-    ok = solved.code == SUCCESS
     basis = jnp.eye(macros.shape[0], dtype=dtype)
     bounds = response_bounds(solved.response, grid.dim)
     scale = jnp.sqrt(jnp.sum(bounds.voigt**2))
@@ -103,7 +104,8 @@ def _homogenize(grid: Grid, law: AbstractLaw, space: Space, settings: Settings, 
         lower_bound = lower_stiffness if law.physics == "elasticity" else lower_conductivity
         lower = lower_bound(settings, solved.response, solved.spacing, macros)
         bounds = dataclasses.replace(bounds, lower=lower, upper=solved.effective)
-    residual = hill_mandel_residual(solved.evidence.mean_up, basis, solved.evidence.energies)
+    floor = hill_mandel_floor(bounds.voigt, basis, settings.tolerance)
+    residual = hill_mandel_residual(solved.evidence.mean_up, basis, solved.evidence.energies, floor)
     value = Homogenized(
         effective=solved.effective,
         bounds=bounds,
@@ -112,8 +114,9 @@ def _homogenize(grid: Grid, law: AbstractLaw, space: Space, settings: Settings, 
         if fields
         else None,
     )
-    stats = jax.lax.stop_gradient(solver_stats(solved.evidence, scale))
-    return mask(ok, value), solved.code, stats
+    stats = jax.lax.stop_gradient(solver_stats(solved.evidence, scale, floor))
+    code = unless(finite((value.effective, value.hill_mandel_residual, value.fields)), OVERFLOW, solved.code)
+    return mask(code == SUCCESS, value), code, stats
 
 
 @under_jax_defaults
@@ -171,7 +174,8 @@ def homogenize(
 
     Returns:
         `Solution`: value `Homogenized`; stats iterations, iterations_per_load, residual, residual_per_load,
-        error_bound. In Mandel notation, order 11 22 33 23 13 12 (2-D: 11 22 12).
+        error_bound, power_floor (of every load, the second term of w_i). In Mandel notation, order
+        11 22 33 23 13 12 (2-D: 11 22 12).
 
     Raises:
         InputError: a bad argument or an inadmissible concrete material value, in one line.

@@ -253,7 +253,12 @@ def parser() -> argparse.ArgumentParser:
     ask.add_argument("--confidence", type=_number, metavar="P", help="of every interval (default 0.95)")
     ask.add_argument("--macro-length", type=_reader(numbers, "--macro-length"), metavar="L",
                      help="over which macroscopic fields vary, in the unit of the voxel size")  # fmt: skip
-    ask.add_argument("--time-ratio", type=_number, metavar="EPS", help="T_micro / T_macro (default 0: steady)")
+    ask.add_argument(
+        "--time-ratio",
+        type=_number,
+        metavar="EPS",
+        help="T_micro / T_macro; 0 says steady (default: times are not asked about)",
+    )
     ask.add_argument("--windows", type=_reader(integers, "--windows"), metavar="N,N,...", help="edges in voxels")
     ask.add_argument("--label", dest="phase", type=int, metavar="LABEL",
                      help="whose geometry is judged (default: the higher of two)")  # fmt: skip

@@ -75,6 +75,8 @@ def cell_lines(more: dict[str, Any], end: str = "") -> list[str]:
         f"  axes: {one_line(more['file_axes'])}",
         f"  voxel size: {size}{one_line(unit)} ({source})",
     ]
+
+
 def _of_the_plane(shape: list[int]) -> str:
     """What the engineering constants of a two-dimensional cell are."""
     return "plane strain (in-plane compliance; not the material's E and nu): " if len(shape) == 2 else ""
@@ -84,12 +86,15 @@ def transport_lines(transport: dict[str, Any]) -> list[str]:
     """Tortuosity and connectivity, one line each."""
     lines = []
     if transport["tortuosity"] is not None:
-        values = ", ".join("none (blocked)" if t is None else f"{t:.5g}" for t in transport["tortuosity"])
+        reasons = transport["without"]
+        values = ", ".join(
+            f"none ({w})" if t is None else f"{t:.5g}" for t, w in zip(transport["tortuosity"], reasons, strict=True)
+        )
         lines.append(f"tortuosity factor eps D0 / D per direction: {values}")
     clusters = transport["percolation"]
     for k, (around, through) in enumerate(zip(clusters["percolates"], clusters["open"], strict=True)):
         lines.append(
-            f"direction {k + 1}: {'percolates' if around else 'does not percolate'} (periodic),"
+            f"direction {k + 1}: {'percolates' if around else 'does not percolate'} (if repeated periodically),"
             f" {'open' if through else 'not open'} from face to face"
         )
     lines.append(

@@ -16,7 +16,7 @@ from ..solvers import guarded
 from ..tensors import rotation_mandel
 from ._crystal_solve import Local, crystal_step, kinetics, linearized, residual
 from ._hooke import in_plane
-from ._law import above, as_parameter, at_least, spread
+from ._law import above, as_parameter, at_least, orthogonal, spread
 from ._linear_elastic import LinearElastic
 from ._material import AbstractMaterial, AbstractPoints, Step, Update, engineering, packed
 from ._slip_systems import DEVIATORIC, SlipHardening, SlipSystems, slip_systems
@@ -112,7 +112,7 @@ class CrystalPlasticity(AbstractMaterial):
         frame = jnp.asarray(DEVIATORIC.T, dtype).reshape(6, 5, *(1,) * len(shape))
         if self.rotation is not None:
             spread(self.rotation[..., 0, 0], shape, dtype, "rotation")
-            turn = jnp.moveaxis(rotation_mandel(jnp.asarray(self.rotation, dtype)), (-2, -1), (0, 1))
+            turn = jnp.moveaxis(rotation_mandel(jnp.asarray(orthogonal(self.rotation), dtype)), (-2, -1), (0, 1))
             turn = turn.reshape(6, 6, *(1,) * (len(shape) + 2 - turn.ndim), *turn.shape[2:])
             frame = total([turn[:, k, None] * frame[None, k] for k in range(6)])
         names = ("strength", "exponent", "reference_rate", "latent")

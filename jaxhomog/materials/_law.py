@@ -56,6 +56,10 @@ class AbstractLaw(AbstractMaterial):
         return LinearPoints(response=self.response(shape, dtype), dim=len(shape))
 
 
+# How far R^T R of a rotation may be from 1: rotations of three or four digits are none.
+ORTHOGONAL = 1e-4
+
+
 @under_jax_defaults
 def as_parameter(value, name: str):
     """A floating array of a parameter; integers become floats."""
@@ -84,6 +88,57 @@ def first_bad(ok: np.ndarray, value: np.ndarray) -> str:
     """Value and place of the first inadmissible entry, for a message."""
     at = tuple(int(i) for i in np.argwhere(~np.broadcast_to(ok, value.shape))[0]) if value.ndim else ()
     return f"{value[at] if value.ndim else value[()]:g}" + (f" at voxel {at}" if at else "")
+
+
+# Entries of a symmetric tensor written down, or turned, in single precision differ by this share of the largest.
+_ROUNDED = 1e-5
+
+
+def _apart(matrix, numpy):
+    """Largest difference of mirrored entries and the largest entry, (...,)."""
+    gap = numpy.max(numpy.abs(matrix - numpy.swapaxes(matrix, -1, -2)), axis=(-1, -2))
+    return gap, numpy.max(numpy.abs(matrix), axis=(-1, -2))
+
+
+def symmetric(matrix):
+    """Matrices (..., n, n) without the rounding of their antisymmetric part; NaN where that is more than rounding.
+
+    The solvers carry symmetric moduli: an antisymmetric part would be dropped, which is wrong where it varies.
+    """
+    matrix = jnp.asarray(matrix)
+    gap, size = _apart(matrix, jnp)
+    mean = 0.5 * (matrix + jnp.swapaxes(matrix, -1, -2))
+    return jnp.where((gap <= _ROUNDED * size)[..., None, None], mean, jnp.nan)
+
+
+def check_symmetric(matrix: np.ndarray, name: str, where: str, remedy: str) -> None:
+    """Raise `InputError` for concrete matrices (..., n, n) that are not symmetric beyond rounding."""
+    gap, size = _apart(matrix, np)
+    ok = gap <= _ROUNDED * size
+    if not ok.all():
+        share = gap / np.where(size > 0, size, 1)
+        raise InputError(
+            f"{name}{where} is not symmetric: mirrored entries differ by {first_bad(ok, share)} of the largest entry;"
+            f" {remedy}"
+        )
+
+
+def check_rotation(rotation: np.ndarray, where: str) -> None:
+    """Raise `InputError` for concrete matrices (..., 3, 3) that are not orthogonal."""
+    error = np.abs(np.swapaxes(rotation, -1, -2) @ rotation - np.eye(3)).max(initial=0)
+    if not error < ORTHOGONAL:
+        raise InputError(
+            f"rotation{where} is not orthogonal (R^T R differs from 1 by {error:.2g}): give rotation matrices, such as"
+            " Rotation.from_bunge makes"
+        )
+
+
+def orthogonal(rotation):
+    """Matrices (..., 3, 3), NaN where they are not orthogonal (for traced values, which nobody can look at)."""
+    rotation = jnp.asarray(rotation)
+    product = jnp.einsum("...ki,...kj->...ij", rotation, rotation, precision="highest")
+    error = jnp.max(jnp.abs(product - jnp.eye(3, dtype=rotation.dtype)), axis=(-1, -2))
+    return jnp.where((error < ORTHOGONAL)[..., None, None], rotation, jnp.nan)
 
 
 def spread_part(part, shape, dtype, name: str, rows: bool = False):

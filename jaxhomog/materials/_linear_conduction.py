@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from ..messages import ScalarConductionResponse, TensorConductionResponse, mandel_pairs
 from ..results import SUCCESS, InputError, under_jax_defaults
-from ._law import AbstractLaw, as_parameter, first_bad, spread
+from ._law import AbstractLaw, as_parameter, check_symmetric, first_bad, spread, symmetric
 
 
 class LinearConduction(AbstractLaw):
@@ -37,7 +37,11 @@ class LinearConduction(AbstractLaw):
     @staticmethod
     @under_jax_defaults
     def tensor(conductivity: Any) -> LinearConduction:
-        """Anisotropic conductivity, (d, d) or (*shape, d, d); its symmetric part is what counts."""
+        """Anisotropic conductivity, symmetric, (d, d) or (*shape, d, d).
+
+        An antisymmetric part (Hall effect, gyrotropic media) is refused, traced with `invalid_material`: where it
+        varies it changes the effective tensor, and the solvers take symmetric operators.
+        """
         array = as_parameter(conductivity, "conductivity tensor")
         if array.ndim < 2 or array.shape[-1] != array.shape[-2] or array.shape[-1] not in (2, 3):
             raise InputError(f"conductivity tensor has shape {array.shape}: give (..., 2, 2) or (..., 3, 3)")
@@ -50,7 +54,7 @@ class LinearConduction(AbstractLaw):
         k = self.conductivity
         if k.shape[-1] != dim:
             raise InputError(f"conductivity tensor is {k.shape[-1]} x {k.shape[-1]} and the grid has {dim} directions")
-        k = 0.5 * (k + jnp.swapaxes(k, -1, -2))
+        k = symmetric(k)
         rows = [spread(k[..., a, b], shape, dtype, "conductivity tensor") for a, b in mandel_pairs(dim)]
         return TensorConductionResponse(jnp.stack(rows), dim)
 
@@ -68,6 +72,11 @@ class LinearConduction(AbstractLaw):
             return
         if not np.isfinite(k).all():
             raise InputError(f"conductivity tensor{where} has an entry that is not finite")
+        check_symmetric(
+            k, "conductivity tensor", where,
+            "its antisymmetric part is not solved for (0.5 * (K + K^T) leaves it out: exact where it is the same in all"
+            " voxels and wanted without it, wrong where it varies)",
+        )  # fmt: skip
         lowest = np.linalg.eigvalsh(0.5 * (k + np.swapaxes(k, -1, -2)))
         ok = lowest[..., 0] >= -1e-6 * np.abs(lowest).max(initial=0)
         if not ok.all():

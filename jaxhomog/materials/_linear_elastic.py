@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 from ..messages import AnisotropicElasticResponse, IsotropicElasticResponse, upper_triangle
 from ..results import SUCCESS, InputError, under_jax_defaults
 from ..tensors import cubic_stiffness, inverse_spd, plane_strain, rotate_stiffness
-from ._law import AbstractLaw, as_parameter, first_bad, spread
+from ._law import AbstractLaw, as_parameter, check_rotation, check_symmetric, first_bad, orthogonal, spread, symmetric
 
 
 class LinearElastic(AbstractLaw):
@@ -94,7 +94,8 @@ class LinearElastic(AbstractLaw):
     def from_stiffness(stiffness: Any, rotation: Any = None) -> LinearElastic:
         """Any stiffness in **Mandel** notation, (..., 6, 6), or (..., 3, 3) in 2-D (plane strain, no rotation).
 
-        `from_voigt(C, kind="stiffness")` converts from engineering Voigt. The symmetric part is what counts.
+        `from_voigt(C, kind="stiffness")` converts from engineering Voigt. A stiffness that is not
+        symmetric is refused, traced with `invalid_material`: such a solid has no energy, and no solver here.
         """
         array = as_parameter(stiffness, "stiffness")
         if array.ndim < 2 or array.shape[-2:] not in ((6, 6), (3, 3)):
@@ -107,8 +108,7 @@ class LinearElastic(AbstractLaw):
         """Mandel stiffness in the material's own axes, (..., 6, 6) or (..., 3, 3)."""
         p = {name: jnp.asarray(value, dtype) for name, value in self.parameters.items()}
         if self.form == "stiffness":
-            c = p["stiffness"]
-            return 0.5 * (c + jnp.swapaxes(c, -1, -2))
+            return jnp.asarray(symmetric(self.parameters["stiffness"]), dtype)
         if self.form == "cubic":
             return cubic_stiffness(p["c11"], p["c12"], p["c44"])
         if self.form == "transverse":
@@ -146,7 +146,7 @@ class LinearElastic(AbstractLaw):
             return IsotropicElasticResponse(spread(lam, shape, dtype, name), spread(mu, shape, dtype, name), dim)
         c = self._crystal(dtype)
         if self.rotation is not None:
-            c = rotate_stiffness(c, jnp.asarray(self.rotation, dtype))
+            c = rotate_stiffness(c, jnp.asarray(orthogonal(self.rotation), dtype))
         if c.shape[-1] == 3 and dim == 3:
             raise InputError("a 3 x 3 in-plane stiffness on a 3-D grid: give a 6 x 6 Mandel stiffness")
         if c.shape[-1] == 6 and dim == 2:
@@ -191,10 +191,9 @@ class LinearElastic(AbstractLaw):
                 if name[0] in "EG" and not (value > 0).all():
                     raise InputError(f"{name}{where} is {first_bad(value > 0, value)}: give a modulus > 0")
         if self.rotation is not None:
-            r = np.asarray(self.rotation, np.float64)
-            error = np.abs(np.swapaxes(r, -1, -2) @ r - np.eye(3)).max(initial=0)
-            if not error < 1e-4:
-                raise InputError(f"rotation{where} is not orthogonal (R^T R differs from 1 by {error:.2g})")
+            check_rotation(np.asarray(self.rotation, np.float64), where)
+        if self.form == "stiffness":
+            check_symmetric(p["stiffness"], "stiffness", where, "give one with C_ij = C_ji, in Mandel notation")
         c = np.asarray(self._crystal(jnp.result_type(float)), np.float64)
         lowest = np.linalg.eigvalsh(c) if np.isfinite(c).all() else np.full((*c.shape[:-2], 1), np.nan)
         ok = lowest[..., 0] >= -1e-6 * np.abs(lowest).max(initial=0)

@@ -49,7 +49,14 @@ def report(result: dict[str, Any], labels: np.ndarray, fields: Mapping[str, np.n
     if more["warnings"]:
         body.append(html.section("Remarks", *(html.note(w) for w in more["warnings"])))
     body.append(_again(result))
-    return html.page(f"{title} of {Path(more['image']).name}", f"{shape} voxels, periodic cell, jaxhomog", body)
+    return html.page(f"{title} of {Path(more['image']).name}", f"{shape} voxels, {_cell(more)}, jaxhomog", body)
+
+
+def _cell(more: dict[str, Any]) -> str:
+    """What the box was taken for."""
+    boundary = more.get("boundary", "periodic")
+    names = [boundary] if isinstance(boundary, str) else list(dict.fromkeys(boundary))
+    return "periodic cell" if names == ["periodic"] else f"boundary {', '.join(names)}"
 
 
 def _headline(result: dict[str, Any]) -> str:
@@ -62,7 +69,11 @@ def _headline(result: dict[str, Any]) -> str:
         tau = more["transport"]["tortuosity"] or []
         diagonal = [result["effective"][k][k] for k in range(len(result["effective"]))]
         items += [(f"conductivity {k + 1}{k + 1}", f"{v:.4g}") for k, v in enumerate(diagonal)]
-        items += [(f"tortuosity factor {k + 1}", "blocked" if t is None else f"{t:.4g}") for k, t in enumerate(tau)]
+        without = more["transport"].get("without") or ["blocked"] * len(tau)
+        items += [
+            (f"tortuosity factor {k + 1}", w if t is None else f"{t:.4g}")
+            for k, (t, w) in enumerate(zip(tau, without, strict=True))
+        ]
     return html.section("In short", html.big(items))
 
 
@@ -164,17 +175,20 @@ def _evidence(result: dict[str, Any]) -> str:
 def _transport(transport: dict[str, Any]) -> str:
     clusters = transport["percolation"]
     tau = transport["tortuosity"] or [None] * len(clusters["percolates"])
+    without = transport.get("without") or ["blocked"] * len(tau)
     table = []
     for k, (around, through) in enumerate(zip(clusters["percolates"], clusters["open"], strict=True)):
         factor = (
             "not given (tensor)"
             if transport["tortuosity"] is None
-            else "blocked"
+            else without[k]
             if tau[k] is None
             else f"{tau[k]:.5g}"
         )
         table.append((str(k + 1), factor, "yes" if around else "no", "yes" if through else "no"))
-    parts = [html.rows(("direction", "tortuosity factor", "percolates (periodic)", "open face to face"), table)]
+    parts = [
+        html.rows(("direction", "tortuosity factor", "percolates if repeated periodically", "open face to face"), table)
+    ]
     d0 = "" if transport["d0"] is None else f", D0 = {transport['d0']:.5g} the largest conductivity"
     parts.append(
         html.note(

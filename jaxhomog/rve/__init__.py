@@ -12,6 +12,7 @@ from .eigen import eigen_fluctuation as eigen_fluctuation
 from .eigen import eigen_state as eigen_state
 from .eigen import extended_eigenstrain as extended_eigenstrain
 from .model import Settings as Settings
+from .model import in_range as in_range
 from .model import supports as supports
 from .newton import NewtonSettings as NewtonSettings
 from .path import PathOptions as PathOptions
@@ -26,6 +27,11 @@ from .solve import effective_tensor as effective_tensor
 from .solve import equilibrium as equilibrium
 from .solve import solve_loads as solve_loads
 from .stress_bounds import lower_stiffness as lower_stiffness
+from .up import DEFAULT_TOLERANCE as DEFAULT_TOLERANCE
+from .up import hill_mandel_floor as hill_mandel_floor
 from .up import hill_mandel_pairs as hill_mandel_pairs
 from .up import hill_mandel_residual as hill_mandel_residual
+from .up import hill_mandel_scale as hill_mandel_scale
 from .up import message_up as message_up
+from .up import noise_share as noise_share
+from .up import relative as relative

@@ -248,6 +248,17 @@ def stress_size(stress, reference, dim) -> Array:
     return jnp.sqrt(jnp.maximum(point_mean(energy, dim), 0))
 
 
+def reference_energy(strain, reference, dim) -> Array:
+    """de : C0 : de of every point, C0 the isotropic reference medium; strains (q, m, *shape)."""
+    if len(reference) == 1:
+        return reference[0] * jnp.sum(strain**2, axis=1)
+    lam, mu = reference
+    normal, twice = list(range(dim)), 2 * mu
+    if physics_of(strain.shape[1], dim) == "finite_strain":
+        normal, lam, twice = [k * dim + k for k in normal], lam + mu, mu
+    return twice * jnp.sum(strain**2, axis=1) + lam * sum(strain[:, k] for k in normal) ** 2
+
+
 def out_of_balance(r: Unknowns, z: Unknowns) -> Array:
     """sqrt(r . G r / N): the compatible part of the stress that is out of balance, in the norm of `stress_size`."""
     size = math.prod(r.u.shape[1:])

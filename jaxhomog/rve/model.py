@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple, TypeVar
 
+import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array
 
 from ..fields import AbstractElement
@@ -76,6 +79,24 @@ def scaled(response: AnyResponse, mean) -> tuple[AnyResponse, Array]:
     size = mean(response.isotropic_part()[-1])
     size = jnp.where(size > 0, size, 1)
     return response.times(1 / size), size
+
+
+def in_range(values, dtype):
+    """Whether the largest of some magnitudes is 0, or one whose square (and that of its mean) the dtype can hold.
+
+    Norms, bounds and powers are made of products of two moduli: float64 takes 1e-140 to 1e140, float32 1e-17 to 1e17.
+    A number so far below the largest one that it vanishes beside it does no harm.
+
+    Args:
+        values: arrays (a pytree).
+        dtype: floating dtype of the computation.
+    """
+    info = jnp.finfo(dtype)
+    limit = 0.91 * math.log10(float(info.max)) / 2
+    largest = jnp.max(jnp.stack([jnp.max(jnp.abs(lax.stop_gradient(x))) for x in jax.tree.leaves(values)]))
+    fits = (largest >= 10.0**-limit) & (largest <= 10.0**limit)
+    # What is not finite is another fault, with a code of its own.
+    return fits | (largest == 0) | ~jnp.isfinite(largest)
 
 
 def supports(element: AbstractElement, response: AbstractResponse) -> bool:

@@ -22,11 +22,12 @@ from jaxtyping import Array, Float
 from ..fields import Space
 from ..materials import AbstractPoints, Step, at_rest, same_state
 from ..results import NO_EQUILIBRIUM, NOT_FINITE, SUCCESS, worst_of
-from .cell import Load, Problem, Unknowns, initial_state, point_mean, stopped, strains, updated
+from .cell import Load, Problem, Unknowns, initial_state, point_mean, reference_energy, stopped, strains, updated
 from .kept import blank_fields, voxel_means, with_row
 from .newton import NewtonSettings, solve_step
 from .settled import macro_tangent, settled
 from .sound import left_finite
+from .up import relative
 
 
 class PathRows(NamedTuple):
@@ -342,7 +343,9 @@ def _settle(space, options: PathOptions, problem: Problem, info, old: Restart, s
     tangent, tangent_code = _maybe_tangent(space, options, problem, stopped(old.moduli), x, completed)
     change = x.down - old.x.down
     work, end_work = 0.5 * jnp.sum((mean + old.up) * change), jnp.sum(mean * change)
-    hill = _lost_power(up.stress, strain - strains(space, h, old.x), mean, change, dim)
+    # Out of balance is at most this stress, in the norm of the reference medium (see `solve_step`).
+    noise = max(options.newton.tolerance, 64 * float(jnp.finfo(dtype).eps)) * info.size
+    hill = _lost_power(up.stress, strain - strains(space, h, old.x), mean, change, old.moduli, noise)
     up = up._replace(state=same_state(problem.points, old.state, up.state))
     sound = left_finite(old.state, up, x, mean)
     codes = jnp.stack([tangent_code, jnp.where(sound, SUCCESS, NOT_FINITE).astype(jnp.int32)])
@@ -374,12 +377,18 @@ def _unmoved(space, options: PathOptions, problem: Problem, info, old: Restart, 
     return old, *others
 
 
-def _lost_power(stress, moved, mean, change, dim):
-    """Hill-Mandel in rate form, |<s : de> - <s> : <de>| relative to the root mean squares; no derivative."""
-    stress, moved, mean, change = stopped((stress, moved, mean, change))
-    lost = jnp.abs(point_mean(jnp.sum(stress * moved, axis=1), dim) - jnp.sum(mean * change))
-    scale = point_mean(jnp.sum(stress**2, axis=1), dim) * point_mean(jnp.sum(moved**2, axis=1), dim)
-    return jnp.where(scale > 0, lost / jnp.sqrt(jnp.where(scale > 0, scale, 1)), 0)
+def _lost_power(stress, moved, mean, change, reference, noise):
+    """Hill-Mandel in rate form, |<s : de> - <s> : <de>| / (|<s : de>| + floor); no derivative.
+
+    floor = 1000 noise sqrt(<de : C0 : de>) with `noise` the stress that the solver leaves out of balance: equilibrium
+    loses at most a thousandth of it, so that steps of little power (unloading, a direction that carries nothing) do not
+    divide noise by noise.
+    """
+    stress, moved, mean, change, noise = stopped((stress, moved, mean, change, noise))
+    dim = stress.ndim - 2
+    power = point_mean(jnp.sum(stress * moved, axis=1), dim)
+    size = jnp.sqrt(jnp.maximum(point_mean(reference_energy(moved, stopped(reference), dim), dim), 0))
+    return relative(jnp.abs(power - jnp.sum(mean * change)), jnp.abs(power) + 1000 * noise * size)
 
 
 def _ratio(step, last):

@@ -73,7 +73,7 @@ def trust(
     confidence: float = 0.95,
     voxel_size: float = 1.0,
     macro_length: Scale | Real[ArrayLike, "..."] | None = None,
-    time_ratio: Scale | Real[ArrayLike, "..."] = 0.0,
+    time_ratio: Scale | Real[ArrayLike, "..."] | None = None,
     windows: Sequence[int] | None = None,
     boundaries: Sequence[str] | None = None,
     element: str = "q1",
@@ -108,7 +108,8 @@ def trust(
         voxel_size: edge of a voxel, the unit of `macro_length`.
         macro_length: over which the macroscopic field varies, one or a map (`validity.gradient_length`); infinite where
             it is uniform. L_micro beside it is the correlation length, a voxel at least.
-        time_ratio: T_micro / T_macro, beside macro_length; 0 for a steady problem.
+        time_ratio: T_micro / T_macro, beside macro_length; 0 says that the problem is steady. None: nothing was asked
+            of times, and the answer is for lengths alone.
         windows: edges of the windows in voxels; default three sizes, of the largest eight
             (3-D) or nine (2-D) fit into a cubic image.
         boundaries: boundary conditions of the windows; the first is that of the interval. Default periodic, affine and
@@ -182,10 +183,11 @@ def trust(
         micro = Scale(jnp.asarray(voxels * voxel_size), jnp.asarray(error * voxel_size))
         constants = None if found.cell is None or uniform else expansion_constants(found.cell, voxels)
         separation = scale_separation(
-            micro, macro_length, time_ratio, 1.0, tolerance=accuracy, constants=constants,
-            deviations=quantile(confidence),
+            micro, macro_length, 0.0 if time_ratio is None else time_ratio, 1.0, tolerance=accuracy,
+            constants=constants, deviations=quantile(confidence),
         )  # fmt: skip
-    items = (*found.items, scales_item(separation, voxels * voxel_size, found.what, accuracy, constants))
+    timed = time_ratio is not None
+    items = (*found.items, scales_item(separation, voxels * voxel_size, found.what, accuracy, constants, timed))
     return Solution(TrustReport(items, subject, found.assumption), None, Result(jnp.asarray(found.code)), {})
 
 

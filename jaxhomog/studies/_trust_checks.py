@@ -125,10 +125,10 @@ def _has(element: str, boundary: str, physics: str, dim: int) -> bool:
 
 def check_scales(macro_length: Any, time_ratio: Any) -> None:
     """Positive lengths, ratios of at least zero; NaN is a point that was not measured."""
-    given = {"macro_length": macro_length, "time_ratio": time_ratio}
-    if macro_length is None and (
-        isinstance(time_ratio, Scale) or np.any(np.asarray(real_array(time_ratio, "time_ratio")))
-    ):
+    given = {"macro_length": macro_length, "time_ratio": 0.0 if time_ratio is None else time_ratio}
+    if time_ratio is not None and not isinstance(time_ratio, Scale):
+        real_array(time_ratio, "time_ratio")
+    if macro_length is None and time_ratio is not None:
         raise InputError(f"time_ratio={time_ratio!r} without macro_length: give it too, inf where the field is uniform")
     shapes = []
     for name, x in given.items():

@@ -328,9 +328,19 @@ def scales_item(
     what: str,
     accuracy: float,
     constants: ExpansionConstants | None,
+    timed: bool,
 ) -> TrustItem:
-    """Is the macroscopic field smooth enough for a first-order scheme? `what`: the length that `micro` is."""
-    ask = "Are the scales separated enough for a first-order scheme?"
+    """Is the macroscopic field smooth enough for a first-order scheme?
+
+    Args:
+        found: None where no macroscopic length was given.
+        micro: length of the microstructure.
+        what: the length that `micro` is.
+        accuracy: that is wanted.
+        constants: of the corrector, or None.
+        timed: whether a ratio of times was given; without one the answer is for lengths alone.
+    """
+    ask = f"Are the scales{'' if timed or found is None else ' of length'} separated enough for a first-order scheme?"
     needed = micro / accuracy
     numbers: dict[str, Any] = {"micro_length": micro, "macro_length_needed": needed}
     if found is None:
@@ -340,7 +350,8 @@ def scales_item(
         )
         return TrustItem("scales", ask, NOT_ASKED, text, "give macro_length=", decisive=False, numbers=numbers)
     codes = np.asarray(found.regime.code)
-    numbers |= {"eps_length": found.eps_length, "eps_time": found.eps_time, "regime": codes, "shares": found.fractions}
+    eps_time = found.eps_time if timed else None
+    numbers |= {"eps_length": found.eps_length, "eps_time": eps_time, "regime": codes, "shares": found.fractions}
     if int(found.code) & SCALES_UNDECIDED:
         verdict = UNDECIDED
     elif (codes > REGIME_STRONG).any():
@@ -351,6 +362,10 @@ def scales_item(
     remedy = f"use {_REGIME_ADVICE[worst]}" if verdict == NO else "" if verdict == YES else "measure the scales better"
     numbers["scheme"] = "hierarchical, first order" if verdict == YES else remedy
     text = f"{_first_up(found.reason)}."
+    if not timed:
+        text += f" Scales of time: {NOT_ASKED.upper()} (no time_ratio was given; 0 says that the problem is steady)."
+    elif not np.any(np.asarray(found.eps_time)):
+        text += " The problem is taken as steady (time_ratio 0)."
     if constants is not None:
         numbers["constant"] = constants.first
         same = bool(np.all(np.asarray(found.textbook.code) == codes))

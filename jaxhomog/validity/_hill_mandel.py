@@ -23,7 +23,7 @@ from jaxtyping import Array, Bool, Float, Int, Real
 
 from ..fields import Grid, gradient_part
 from ..results import InputError
-from ..rve import hill_mandel_pairs
+from ..rve import DEFAULT_TOLERANCE, hill_mandel_pairs, hill_mandel_scale, noise_share, relative
 from ..tensors import safe_norm
 from ._reasons import reason_code, reason_text
 
@@ -39,7 +39,8 @@ class EnergyReport(eqx.Module):
         pair: the worst pair (stress of load i, strain of load j); (-1, -1) where it is not known.
         equilibrium: relative residual of equilibrium, max over loads.
         compatibility: part of the strains that no displacement has, relative, max over loads.
-        averages: distance of the means from the prescribed ones, relative, max over loads.
+        averages: distance of the means from the prescribed ones, relative to the field's size and as power under every
+            load by sqrt(w_i w_j), max over loads.
         code: why not (bits, see `reason`).
         defect: <s_i : e_j> - <s_i> : <e_j> (n, n) in the unit of the power, or None.
     """
@@ -69,12 +70,17 @@ def hill_mandel(
     mean_stress: Real[ArrayLike, "..."] | None = None,
     mean_strain: Real[ArrayLike, "..."] | None = None,
     tolerance: float = 1e-2,
+    floor: Real[ArrayLike, " n"] | None = None,
 ) -> EnergyReport:
     """Audit of the Hill-Mandel condition over all pairs of load cases.
 
-        residual = max_ij |<s_i : e_j> - <s_i> : <e_j>| / sqrt(<s_i : e_i> <s_j : e_j>),      0 where that is 0
+        residual = max_ij |<s_i : e_j> - <s_i> : <e_j>| / sqrt(w_i w_j),      w_i = <s_i : e_i> + floor_i
 
-    Pairs whose own power vanishes are judged by |...| / (||s_i|| ||e_j||) as well, in the verdict only.
+    The floor keeps the noise of a load that carries nothing from being divided by noise, see `rve.hill_mandel_floor`.
+    Where it is not given, the law being unknown, w_i is at least c t M ||e_i||^2 with M the largest ||s_k|| / ||e_k||
+    of a load and t what `homogenize` solves a tensor to by default, and <s_i : e_i> above that: give it for cells that
+    carry nothing at all. Pairs whose own power vanishes are judged by |...| / (||s_i|| ||e_j||) as well, in the verdict
+    only. The size of such a load's stress is at least floor_i / (||e_i|| sqrt(c t)).
 
     Args:
         stress: (n_loads, *space, m): Mandel stresses, or fluxes (either sign), at voxels or integration points.
@@ -88,6 +94,7 @@ def hill_mandel(
         mean_stress: prescribed means (n_loads, m), NaN where a component was left free.
         mean_strain: likewise.
         tolerance: of every relative number in the report. A tensor converged to 1e-6 leaves about 1e-3 in fields.
+        floor: (n_loads,) powers, see above (`stats["power_floor"]` of our own solutions).
 
     Returns:
         `EnergyReport`.
@@ -101,7 +108,11 @@ def hill_mandel(
     s, e = _fields(stress, strain, grid, weights)
     w = None if weights is None else jnp.asarray(weights, s.dtype)
     prescribed = (_prescribed(mean_stress, s, "mean_stress"), _prescribed(mean_strain, s, "mean_strain"))
-    return _audit(s, e, grid, w, prescribed, tolerance, scheme, True)
+    if floor is not None:
+        floor = jnp.asarray(floor, s.dtype)
+        if floor.shape != s.shape[:1]:
+            raise InputError(f"floor has shape {floor.shape}: give one power per load, {s.shape[:1]}")
+    return _audit(s, e, grid, w, prescribed, tolerance, scheme, True, floor)
 
 
 def hill_mandel_rates(
@@ -171,7 +182,7 @@ def _prescribed(mean, s, name):
 
 
 @partial(jax.jit, static_argnames=("scheme", "by_energy"))
-def _audit(s, e, grid, weights, prescribed, tolerance, scheme: str, by_energy: bool) -> EnergyReport:
+def _audit(s, e, grid, weights, prescribed, tolerance, scheme: str, by_energy: bool, floor=None) -> EnergyReport:
     n, m = s.shape[0], s.shape[-1]
     points = (n, -1, m)
     w = None if weights is None else (weights / jnp.sum(weights)).reshape(-1)
@@ -185,27 +196,32 @@ def _audit(s, e, grid, weights, prescribed, tolerance, scheme: str, by_energy: b
     # The defect is the fluctuations' power: the same number, without a difference of large ones.
     defect = _powers(rests[0], rests[1], w)
     energies = defect + jnp.matmul(means[0], means[1].T, precision=_HIGHEST)
-    by_norm = _ratio(jnp.abs(defect), norms[0][:, None] * norms[1][None, :])
+    # What a load that carries nothing is measured by, see `hill_mandel`.
+    share = noise_share(DEFAULT_TOLERANCE.get(str(s.dtype), 1e-5), str(s.dtype))
+    modulus = jnp.max(relative(norms[0], norms[1]))
+    least = share * modulus * norms[1] if floor is None else relative(floor, norms[1])
+    sizes = jnp.maximum(norms[0], least / share**0.5)
+    by_norm = relative(jnp.abs(defect), sizes[:, None] * norms[1][None, :])
+    scale = None
     if by_energy:
         # A flux q = -K grad T has negative power with its gradient: the sign is a convention.
         sign = jnp.where(jnp.trace(energies) < 0, -1, 1)
-        pairs = hill_mandel_pairs(sign * means[0], means[1], sign * energies)
+        own = sign * jnp.diagonal(energies)
+        if floor is None:
+            floor = jnp.maximum(share * modulus * norms[1] ** 2 - jnp.maximum(own, 0), 0)
+        pairs = hill_mandel_pairs(sign * means[0], means[1], sign * energies, floor)
+        scale = hill_mandel_scale(own, floor)
     else:
         pairs = by_norm
     worst = jnp.argmax(pairs)
     nan = jnp.asarray(jnp.nan, s.dtype)
     unbalanced = incompatible = averages = nan
     if grid is not None:
-        unbalanced = jnp.max(_ratio(_norm(gradient_part(grid, s, scheme).reshape(points), w), norms[0]))
+        unbalanced = jnp.max(relative(_norm(gradient_part(grid, s, scheme).reshape(points), w), sizes))
         strains = gradient_part(grid, e, scheme).reshape(points)
-        incompatible = jnp.max(_ratio(_norm(rests[1] - strains, w), norms[1]))
+        incompatible = jnp.max(relative(_norm(rests[1] - strains, w), norms[1]))
     if any(x is not None for x in prescribed):
-        gaps = [
-            _ratio(safe_norm(jnp.where(jnp.isnan(x), 0, mean - x)), norm)
-            for x, mean, norm in zip(prescribed, means, norms, strict=True)
-            if x is not None
-        ]
-        averages = jnp.max(jnp.stack(gaps))
+        averages = jnp.max(jnp.stack(_apart(prescribed, means, (sizes, norms[1]), scale)))
     code = reason_code(
         equilibrium=unbalanced > tolerance,
         compatibility=incompatible > tolerance,
@@ -232,6 +248,15 @@ def _norm(x, w):
     return safe_norm(safe_norm(x) * (x.shape[1] ** -0.5 if w is None else jnp.sqrt(w)))
 
 
-def _ratio(a, b):
-    """a / b, and 0 where b is 0."""
-    return jnp.where(b > 0, a / jnp.where(b > 0, b, 1), 0)
+def _apart(prescribed, means, sizes, scale):
+    """Distances of the means from the prescribed ones, relative to the fields' sizes and as power under every load."""
+    gaps = []
+    for k, given in enumerate(prescribed):
+        if given is None:
+            continue
+        gap = jnp.where(jnp.isnan(given), 0, means[k] - given)
+        gaps.append(jnp.max(relative(safe_norm(gap), sizes[k])))
+        if scale is not None:
+            work = jnp.matmul(gap, means[1 - k].T, precision=_HIGHEST)
+            gaps.append(jnp.max(relative(jnp.abs(work), scale)))
+    return gaps

@@ -74,9 +74,10 @@ class ScaleSeparation(eqx.Module):
         if unsure > 0:
             doubt = f"in {_percent(unsure)} it changes within the measured intervals (measure the scales better)"
         largest = float(np.max(np.asarray(self.eps_length))), float(np.max(np.asarray(self.eps_time)))
+        # No times were given, or the problem is steady: 0 would read as a measurement.
+        times = f", {largest[1]:.3g} (time)" if largest[1] != 0 else ""
         return (
-            f"the points need {', '.join(parts)}; {doubt}. Largest micro over macro: {largest[0]:.3g} (length),"
-            f" {largest[1]:.3g} (time)"
+            f"the points need {', '.join(parts)}; {doubt}. Largest micro over macro: {largest[0]:.3g} (length){times}"
         )
 
 

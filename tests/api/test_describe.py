@@ -7,7 +7,9 @@ import pytest
 
 import jaxhomog as jh
 from jaxhomog.api import describe
+from jaxhomog.cli._screen import transport_lines
 from jaxhomog.microstructure import laminate
+from jaxhomog.plot import _report as report
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +87,21 @@ def test_tensor_conductivity_has_no_single_d0():
     found = describe(jh.Grid((2, 3)), law, jh.homogenize(jh.Grid((2, 3)), law))
     assert found["transport"]["tortuosity"] is None and found["transport"]["d0"] is None
     assert found["transport"]["percolation"]["percolates"] == [True, True] and found["phases"] is None
+
+
+def test_open_but_not_periodic_is_not_called_blocked():
+    """A channel that leaves where it does not come in: open from face to face, and nothing flows periodically."""
+    image = np.zeros((6, 12, 3), int)
+    for z in range(6):
+        image[z, 1 + z : 5 + z] = 1
+    law = jh.PhaseMixture(image, {0: jh.LinearConduction(0.0), 1: jh.LinearConduction(1.0)})
+    grid = jh.Grid(image.shape)
+    found = describe(grid, law, jh.homogenize(grid, law))["transport"]
+    assert found["percolation"]["percolates"] == [False, False, True] and found["percolation"]["open"][0]
+    assert found["tortuosity"][0] is None and found["without"][0] == "does not meet itself periodically"
+    assert found["without"][1] == "blocked" and found["without"][2] is None and not any(found["edge_contacts_only"])
+    lines = transport_lines(found)
+    assert "blocked), 1" in lines[0] and "does not meet itself" in lines[0] and "open from face to face" in lines[1]
+    page = report._transport(found)
+    assert page.count("blocked") == 1 and "does not meet itself periodically" in page
+    assert report._cell({"boundary": "affine"}) == "boundary affine" and report._cell({}) == "periodic cell"

@@ -251,3 +251,20 @@ def test_wide_spheres_overlap_their_images():
     segment = r**2 * np.arccos(half / r) - half * np.sqrt(r**2 - half**2)
     f = jh.volume_fraction(unit(64, 2), Sphere((0.5, 0.5), r))
     assert float(f.mean()) == pytest.approx(np.pi * r**2 - 4 * segment, rel=1e-3)
+
+
+def test_a_box_traces_like_its_siblings():
+    """Share of a box in the cell: product of edges over lengths; d/d edge_x is edge_y / (L_x L_y)."""
+    grid = jh.Grid((8, 6), (2.0, 1.5))
+    share = lambda edges, centre=(1.0, 0.7): jh.volume_fraction(grid, Box(centre, edges)).mean()  # noqa: E731
+    edges = jnp.asarray([[0.7, 0.4], [1.9, 1.5], [0.03, 0.02]])
+    value, slope = jax.jit(jax.vmap(jax.value_and_grad(share)))(edges)
+    np.testing.assert_allclose(value, edges[:, 0] * edges[:, 1] / 3.0, rtol=1e-12)
+    np.testing.assert_allclose(slope[:, 0], edges[:, 1] / 3.0, rtol=1e-12)
+    # Moved, a box keeps its volume; a union of boxes traces as well.
+    moved = jax.jit(jax.grad(lambda c: share(edges[0], c)))(jnp.asarray([1.03, 0.71]))
+    np.testing.assert_allclose(moved, 0, rtol=0, atol=1e-12)
+    both = jax.jit(lambda e: jh.volume_fraction(grid, Union(Box((1.0, 0.7), e), Box((1.0, 0.7), 0.5 * e))).mean())
+    np.testing.assert_allclose(both(edges[0]), 0.7 * 0.4 / 3, rtol=1e-12)
+    with pytest.raises(jh.InputError, match="give edges that fit"):
+        share((3.0, 1.0))

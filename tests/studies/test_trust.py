@@ -298,3 +298,16 @@ def test_a_poisson_ratio_is_told_but_not_judged():
 def test_bad_arguments(image, options, line):
     with pytest.raises(jh.InputError, match=line):
         jh.trust(image, options.pop("law", None), **options)
+
+
+def test_times_are_not_judged_unless_asked():
+    """Lengths alone: the answer says so, and gives no number for times; with a ratio they are part of it."""
+    image = medium((64, 64), 2.0, 1, 0.5)
+    item = jh.trust(image, accuracy=0.1, macro_length=1e3).value["scales"]
+    assert item.verdict == YES and "of length" in item.question
+    assert "(time)" not in item.evidence and "Scales of time: NOT ASKED" in item.evidence
+    assert item.numbers["eps_time"] is None
+    steady = jh.trust(image, accuracy=0.1, macro_length=1e3, time_ratio=0.0).value["scales"]
+    assert "taken as steady" in steady.evidence and "NOT ASKED" not in steady.evidence and steady.verdict == YES
+    fast = jh.trust(image, accuracy=0.1, macro_length=1e3, time_ratio=2.0).value["scales"]
+    assert fast.verdict == NO and "2 (time)" in fast.evidence

@@ -18,6 +18,7 @@ from ._checks import check_problem, law_dtype, solver_settings, space_named
 from ._compile import compiled
 from ._controls import KEYWORDS, prescribed
 from ._core import mask, solve_cell, sure_inverse, with_derivative
+from ._doubt import element_doubt, warn_of_doubt
 from ._eigenstrain import Locked, voxel_eigenstrain
 from ._homogenize import Fields, message_names, solver_stats, voxel_fields
 
@@ -77,7 +78,8 @@ def _apply(grid, law, down, up, eigenstrain, space: Space, settings: Settings, c
         residual = jnp.maximum(residual, lost)
         code = worst_of(code, jnp.where(locked.found, SUCCESS, STAGNATION))
     value = Applied(down, sign * mean_up, power, residual, fields)
-    return mask(code == SUCCESS, value), code, jax.lax.stop_gradient(solver_stats(solved.evidence, scale))
+    stats = solver_stats(solved.evidence, scale) | element_doubt(space, solved.response)
+    return mask(code == SUCCESS, value), code, jax.lax.stop_gradient(stats)
 
 
 def _mean_up(space, physics, solved, macros):
@@ -156,6 +158,7 @@ def apply(
     value, code, stats = _apply(
         grid, law, down, up, eigenstrain, space_named(element, boundary, law.physics, grid.dim), settings, controlled
     )
+    warn_of_doubt(stats)
     solution = Solution(value, None, Result(code), stats)
     if not throw:
         return solution

@@ -19,6 +19,7 @@ from ..solvers import guarded, replaced
 from ..tensors import from_voigt, to_voigt
 from ._checks import check_grid, law_dtype, space_named
 from ._compile import compiled
+from ._doubt import element_doubt, warn_of_doubt
 from ._load_path import LoadPath
 
 # Stress out of balance: what single precision reaches, and what the default asks for.
@@ -152,6 +153,7 @@ def _drive(grid, law, path, restart, space: Space, options: PathOptions):
         "residual": out.residual,
         "rows": jnp.sum(ok),
     }
+    stats |= element_doubt(space, points.elastic(grid.shape, dtype))
     return value, end, jnp.max(code), jax.lax.stop_gradient(stats)
 
 
@@ -186,9 +188,10 @@ def drive(
         law: any law: linear, `J2Plasticity`, or a `PhaseMixture` of both kinds.
         path: `LoadPath`; its rows are the steps.
         boundary: as for `homogenize`.
-        element: "q1", "q1r" (one point) or "q1bar" (mean dilatation). Default: "q1r" for laws that flow at constant
-            volume, the softest of the two that do not lock; with voids take "q1bar", which has no hourglass modes.
-            Hyperelastic laws: "q1bar", at finite strain the mean volume ratio (F-bar). Other laws: "q1".
+        element: "q1e" (assumed strains: no locking, no hourglass modes, thin struts bend), "q1bar" (mean dilatation),
+            "q1r" (one point: a third of the time, but cells with voids or soft fillers fall apart into hourglass modes)
+            or "q1". Default: "q1e" for laws that flow at constant volume. Hyperelastic laws: "q1bar", at finite strain
+            the mean volume ratio (F-bar). Other laws: "q1".
         tolerance: largest stress out of balance, root mean square relative to the largest stress so far, both in the
             norm of a reference medium. Default 1e-6 (float64) or 1e-5 (float32).
         throw: raise where the path does not reach its end (eager calls only).
@@ -233,15 +236,12 @@ def drive(
     if law.rate_dependent and path.time is None:
         raise InputError("the law depends on time: give LoadPath(..., time=) at the end of every step")
     if element is None:
-        element = "q1r" if law.isochoric else "q1bar" if law.physics == "finite_strain" else "q1"
+        element = "q1bar" if law.physics == "finite_strain" else "q1e" if law.isochoric else "q1"
     elif element == "q1" and law.isochoric:
-        warnings.warn(
-            "element='q1' locks in flow at constant volume: leave it out for 'q1r', or take 'q1bar' (voids)",
-            stacklevel=2,
-        )
-    space = space_named(element, boundary, law.physics, grid.dim)
+        warnings.warn("element='q1' locks in flow at constant volume: leave it out for 'q1e'", stacklevel=2)
+    space = space_named(element, boundary, law.physics, grid.dim, law.isochoric)
     if not isinstance(space.element, ModalElement):
-        raise InputError(f"element={element!r} is for linear laws: use 'q1bar', 'q1' or 'q1r'")
+        raise InputError(f"element={element!r} is for linear laws: use 'q1e', 'q1bar', 'q1' or 'q1r'")
     cuts = _whole(max_cuts, "max_cuts", 0, _MOST_CUTS)
     newton = _newton(law, path, tolerance, max_newton, max_iterations)
     if compact and newton.tolerance < 1e-7:
@@ -255,6 +255,7 @@ def drive(
         compact=bool(compact),
     )
     value, end, code, stats = _drive(grid, law, path, state, space, options)
+    warn_of_doubt(stats)
     solution = Solution(value, end, Result(code), stats)
     return throw_if_failed(solution, "drive") if throw else solution
 

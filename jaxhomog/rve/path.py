@@ -22,7 +22,7 @@ from jaxtyping import Array, Float
 from ..fields import Space
 from ..materials import AbstractPoints, Step, at_rest
 from ..results import NO_EQUILIBRIUM, SUCCESS, worst_of
-from .cell import Load, Problem, Unknowns, initial_state, point_mean, stopped, strains, updated
+from .cell import Load, Problem, Unknowns, initial_state, point_mean, stopped, strains, updated, virgin_ratios
 from .kept import blank_fields, voxel_means, with_row
 from .newton import NewtonSettings, solve_step
 from .settled import macro_tangent, settled
@@ -179,7 +179,9 @@ def march(
     if rows.temperature is None:
         restart = restart._replace(temperature=None)
     count = jnp.asarray(0, jnp.int32)
-    kept = blank_fields(space, options.rows, points, h, restart)
+    ratio = virgin_ratios(space, points, space.boundary.voxels(restart.x.u.shape[1:]), dtype)
+    law = Problem(points, h, None, None, ratio)  # what every attempt shares
+    kept = blank_fields(space, options.rows, law._replace(state=restart.state), restart.x)
     carry = _Carry(
         restart,
         count,
@@ -192,7 +194,7 @@ def march(
     )
 
     def attempt(carry: _Carry, _):
-        return _attempt(space, options, points, h, rows, carry)
+        return _attempt(space, options, law, rows, carry)
 
     policy = jax.checkpoint_policies.save_only_these_names("solved")
     # prevent_cse=False: a scan keeps the recomputation apart already.
@@ -229,13 +231,13 @@ def _load(rows: PathRows, carry: _Carry, length) -> tuple[Load, Array]:
     return Load(line(down0, at(rows.down)), line(up0, at(rows.up)), held, step), end
 
 
-def _attempt(space, options: PathOptions, points, h, rows: PathRows, carry: _Carry):
+def _attempt(space, options: PathOptions, law: Problem, rows: PathRows, carry: _Carry):
     old = carry.restart
     dtype = old.x.u.dtype
     number = rows.dt.shape[0]
     active = (carry.row < number) & (carry.code == SUCCESS)
     load, end = _load(rows, carry, carry.length)
-    problem = Problem(points, h, old.state, load)
+    problem = law._replace(state=old.state, load=load)
 
     # The last change, in the proportion of the loads, is the guess; a load that turns back starts from where it is.
     step = jnp.where(
@@ -308,15 +310,15 @@ def _settle(space, options: PathOptions, problem: Problem, info, old: Restart, s
     """What an equilibrium leaves behind: restart, numbers of `_attempt`, mean dissipative stress, tangent and its code,
     voxel means."""
     problem = problem._replace(state=old.state)
-    h, dtype, dim = problem.h, solved.u.dtype, solved.u.ndim - 1
+    dim, dtype = solved.u.ndim - 1, solved.u.dtype
     x = settled(space, options.newton, problem, stopped(old.moduli), solved)
-    strain = strains(space, h, x)
+    strain = strains(space, problem, x)
     up = updated(space, problem, strain)
     mean = point_mean(up.stress, dim)
     tangent, tangent_code = _maybe_tangent(space, options, problem, stopped(old.moduli), x, completed)
     change = x.down - old.x.down
     work, end_work = 0.5 * jnp.sum((mean + old.up) * change), jnp.sum(mean * change)
-    hill = _lost_power(up.stress, strain - strains(space, h, old.x), mean, change, dim)
+    hill = _lost_power(up.stress, strain - strains(space, problem, old.x), mean, change, dim)
     numbers = jnp.stack([
         point_mean(up.dissipation, dim), jnp.min(up.dissipation), work, end_work, info.newton.astype(dtype),
         info.iterations.astype(dtype), jnp.zeros((), dtype), info.residual, hill,

@@ -11,13 +11,14 @@ Printed, for `q1` (full integration), `q1r` (one point), `q1bar` (mean dilatatio
 * composite: the published tension curve at 100^2 (2.5 %) and 200^2 (.5 % from strain .01 on), where its data is;
 * cost: CPU seconds of paths, and conjugate gradient iterations, as ratios to `q1r` in one process, interleaved.
 
-Claimed: `q1e` is at least as accurate as `q1bar` on frames and disc, meets the composite at 200^2 from strain .01 on and
-at 100^2, needs at most 1.5 times the iterations of `q1r`, and never shears for nothing. Missed, by what is printed: a
-path with it takes more than twice the time of one with `q1r`, since a law that flows is asked at 2^d points, and at the
-frame's limit load one-voxel struts are off by a little more than `q1bar`, whose errors cancel there. Tried: one point
-with hourglass moduli of the centre's tangent (a strut in bending never yields at its centre: no limit load); 6 points
-on the faces (limit moment 33 % low); the assumed strains with one share c everywhere (c = 1: disc +9 %; c = .5: struts
--40 %; the composite 2.5 to 4.8 % too stiff for any c above .03).
+Claimed: `q1e` is at least as accurate as `q1bar` on frames and disc; it meets the composite at 100^2, and at 200^2
+from strain .01 on; a frame of it resists shear. Missed, by what is printed: a path takes many times the time of one
+with `q1r`, since a law that flows is asked at 2^d points (2 was wanted); iterations reach 1.8 times those of `q1r`
+where laws flow in 3-D (1.5 was wanted); frames of one-voxel struts that yield are up to 17 % off around the knee,
+where the errors of `q1bar` cancel. Tried: one point with hourglass moduli of the centre's tangent (a strut in bending
+never yields at its centre: no limit load); 6 points on the faces (limit moment 33 % low); the assumed strains with
+one share c everywhere (c = 1: disc +9 %; c = .5: struts -40 %; the composite 2.8 to 4.8 % too stiff at 100^2 for c
+from .25 to 1).
 """
 
 from __future__ import annotations
@@ -148,7 +149,8 @@ def cost(rounds=5):
         base = np.median(spent["q1r"])
         for e, seconds in spent.items():
             print(
-                f"  {name} {e:5s}: {np.median(seconds):6.2f} s, {np.median(seconds) / base:5.2f} x q1r; {its[e]} iterations"
+                f"  {name} {e:5s}: {np.median(seconds):6.2f} s, {np.median(seconds) / base:5.2f} x q1r;"
+                f" {its[e]} iterations"
             )
 
 

@@ -146,8 +146,9 @@ def homogenize(
             tangential traction); or one of these names per axis, for the two faces normal to it (elements q1, q1r).
         element: "q1" (default: conforming, an upper bound of the voxel medium, converges with voids), "q1r" (one
             point per voxel, no locking at rough interfaces, hourglass modes with voids and soft fillers), "q1e"
-            (assumed strains: Poisson's ratios up to 1/2, thin struts; no bound), "q1bar" (mean dilatation), "fourier", or "fv" (conduction). A warning names "q1" above a Poisson's ratio of 0.45 and "q1r"
-            beside phases 50 times softer.
+            (assumed strains: Poisson's ratios up to 1/2, thin struts; no bound), "q1bar" (mean dilatation), "fourier",
+            or "fv" (conduction). A warning names "q1" above a Poisson's ratio of 0.45 and "q1r" beside phases 50 times
+            softer.
         tolerance: bound of the relative error ||C_h - C||_F / ||C_Voigt||_F that the solver leaves in the tensor;
             default 1e-6 (float32: 1e-5). Fields, stresses and sensitivities are then accurate to about its square
             root only.

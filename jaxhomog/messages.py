@@ -117,6 +117,12 @@ class IsotropicElasticResponse(AbstractResponse):
                     out[c, k] = total(parts)
         return out
 
+    def flux_within(self, gradient: Gradient) -> Gradient:
+        """Fluxes of the components of `gradient` alone, among fewer than all axes."""
+        spherical = self.lam * total([value for (c, k), value in gradient.items() if c == k])
+        shear = lambda c, k: self.mu * (gradient[c, k] + gradient[k, c])  # noqa: E731
+        return {(c, k): shear(c, k) + spherical if c == k else shear(c, k) for c, k in gradient}
+
     def isotropic_part(self):
         return self.lam, self.mu
 

@@ -30,6 +30,7 @@ from ._checks import check_problem, check_superposed, law_dtype, solver_settings
 from ._compile import compiled
 from ._controls import KEYWORDS, prescribed
 from ._core import carried, finite, mask, solve_cell, unless, with_derivative
+from ._doubt import element_doubt, warn_of_doubt
 from ._eigenstrain import Locked, voxel_eigenstrain
 from ._homogenize import Fields, message_names, solver_stats, voxel_fields
 
@@ -109,6 +110,7 @@ def _apply(grid, law, down, up, eigenstrain, space: Space, settings: Settings, c
     value = Applied(down, sign * mean_up, power, residual, fields)
     code = unless(finite(value), OVERFLOW, code)
     stats = solver_stats(solved.evidence, scale, floor) | {"missing": missing}
+    stats |= element_doubt(space, solved.response)
     return mask(code == SUCCESS, value), code, jax.lax.stop_gradient(stats)
 
 
@@ -208,6 +210,7 @@ def apply(
     if eigenstrain is not None:
         check_superposed(space, "an eigenstrain")
     value, code, stats = _apply(grid, law, down, up, eigenstrain, space, settings, controlled)
+    warn_of_doubt(stats)
     solution = Solution(value, None, Result(code), stats)
     if not throw:
         return solution

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from ..fields import BOUNDARIES, ELEMENTS, Q1FBAR, Boundary, Grid, ModalElement, Space
+from ..fields import BOUNDARIES, ELEMENTS, Q1E, Q1EFLOW, Q1FBAR, Boundary, Grid, ModalElement, Space
 from ..materials import AbstractLaw, AbstractMaterial
 from ..results import InputError
 from ..rve import DEFAULT_TOLERANCE, Settings
@@ -79,14 +79,22 @@ def element_named(name: str, physics: str):
         raise InputError("element='fv' is for conduction only: use 'q1' for elasticity")
     if name == "q1bar" and physics == "finite_strain":
         return Q1FBAR
+    if name == "q1e" and physics != "elasticity":
+        other = "'q1bar' for finite strain" if physics == "finite_strain" else "'q1' for conduction"
+        raise InputError(f"element='q1e' assumes small strains: use {other}")
     if name == "q1bar" and physics != "elasticity":
         raise InputError("element='q1bar' averages the dilatation, which conduction has none of: use 'q1'")
     return ELEMENTS[name]
 
 
-def space_named(element: str, boundary, physics: str, dim: int) -> Space:
-    """The fluctuations of an element under a boundary condition, if the combination makes sense."""
+def space_named(element: str, boundary, physics: str, dim: int, flows: bool = False) -> Space:
+    """The fluctuations of an element under a boundary condition, if the combination makes sense.
+
+    `flows`: whether the law flows at constant volume.
+    """
     chosen = element_named(element, physics)
+    if flows and chosen is Q1E:
+        chosen = Q1EFLOW
     if not isinstance(boundary, (str, tuple, list)):
         raise InputError(f"boundary={boundary!r}: give one of {', '.join(BOUNDARIES)}, or one name per axis")
     names = (boundary,) * dim if isinstance(boundary, str) else tuple(boundary)

@@ -47,7 +47,7 @@ def sound_response(law: AbstractLaw, grid: Grid, dtype, space: Space):
 def solve_cell(grid: Grid, law: AbstractLaw, space: Space, settings: Settings, macros, dtype) -> Solved:
     """Solve the load cases and pass the energy form of their mutual powers up; nothing is masked yet."""
     response, h, code = sound_response(law, grid, dtype, space)
-    extended = space.boundary.extend(response, grid.shape)
+    extended = space.extend(response, grid.shape)
     effective, u, evidence = effective_tensor(space, law.physics, settings, extended, h, macros)
     code = worst_of(code, jnp.max(evidence.code))
     return Solved(response, extended, h, u, effective, evidence, code)

@@ -31,6 +31,7 @@ from ..tensors import from_voigt, to_voigt
 from ._checks import check_grid, check_superposed, law_dtype, space_named
 from ._compile import compiled
 from ._core import unless
+from ._doubt import element_doubt, warn_of_doubt
 from ._load_path import LoadPath
 
 # Stress out of balance: what single precision reaches, and what the default asks for.
@@ -173,6 +174,7 @@ def _drive(grid, law, path, restart, space: Space, options: PathOptions):
         "rows": jnp.sum(ok),
     }
     code = worst_of(jnp.max(code), jnp.max(out.tangent_code))
+    stats |= element_doubt(space, elastic)
     return value, end, code, jax.lax.stop_gradient(stats)
 
 
@@ -227,9 +229,10 @@ def drive(
         law: any law: linear, `J2Plasticity`, or a `PhaseMixture` of both kinds.
         path: `LoadPath`; its rows are the steps.
         boundary: as for `homogenize`, but for "pmubc", which superposes loads.
-        element: "q1", "q1r" (one point) or "q1bar" (mean dilatation). Default: "q1r" for laws that flow at constant
-            volume, the softest of the two that do not lock; with voids take "q1bar", which has no hourglass modes.
-            Hyperelastic laws: "q1bar", at finite strain the mean volume ratio (F-bar). Other laws: "q1".
+        element: "q1e" (assumed strains: no locking, no hourglass modes, thin struts bend), "q1bar" (mean dilatation),
+            "q1r" (one point: by far the fastest, but voids and soft fillers leave its hourglass modes free) or "q1".
+            Default: "q1e" for laws that flow at constant volume. Finite strain: "q1bar", there the mean volume ratio
+            (F-bar). Other laws: "q1".
         tolerance: largest stress out of balance, root mean square relative to the largest stress so far, both in the
             norm of a reference medium. Default 1e-6 (float64) or 1e-5 (float32).
         throw: raise where the path does not reach its end (eager calls only).
@@ -276,15 +279,12 @@ def drive(
     if law.rate_dependent and path.time is None:
         raise InputError("the law depends on time: give LoadPath(..., time=) at the end of every step")
     if element is None:
-        element = "q1r" if law.isochoric else "q1bar" if law.physics == "finite_strain" else "q1"
+        element = "q1bar" if law.physics == "finite_strain" else "q1e" if law.isochoric else "q1"
     elif element == "q1" and law.isochoric:
-        warnings.warn(
-            "element='q1' locks in flow at constant volume: leave it out for 'q1r', or take 'q1bar' (voids)",
-            stacklevel=2,
-        )
-    space = space_named(element, boundary, law.physics, grid.dim)
+        warnings.warn("element='q1' locks in flow at constant volume: leave it out for 'q1e'", stacklevel=2)
+    space = space_named(element, boundary, law.physics, grid.dim, law.isochoric)
     if not isinstance(space.element, ModalElement):
-        raise InputError(f"element={element!r} is for linear laws: use 'q1bar', 'q1' or 'q1r'")
+        raise InputError(f"element={element!r} is for linear laws: use 'q1e', 'q1bar', 'q1' or 'q1r'")
     check_superposed(space, "drive")
     cuts = _whole(max_cuts, "max_cuts", 0, _MOST_CUTS)
     newton = _newton(law, path, tolerance, max_newton, max_iterations)
@@ -301,6 +301,7 @@ def drive(
         compact=bool(compact),
     )
     value, end, code, stats = _drive(grid, law, path, state, space, options)
+    warn_of_doubt(stats)
     solution = Solution(value, end, Result(code), stats)
     return throw_if_failed(solution, "drive") if throw else solution
 

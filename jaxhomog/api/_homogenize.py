@@ -19,6 +19,7 @@ from ..tensors import to_mandel
 from ._checks import check_problem, check_two_sided, law_dtype, solver_settings, space_named
 from ._compile import compiled
 from ._core import Solved, finite, mask, solve_cell, unless, with_derivative
+from ._doubt import element_doubt, warn_of_doubt
 
 
 class Fields(eqx.Module):
@@ -114,9 +115,9 @@ def _homogenize(grid: Grid, law: AbstractLaw, space: Space, settings: Settings, 
         if fields
         else None,
     )
-    stats = jax.lax.stop_gradient(solver_stats(solved.evidence, scale, floor))
+    stats = solver_stats(solved.evidence, scale, floor) | element_doubt(space, solved.response)
     code = unless(finite((value.effective, value.hill_mandel_residual, value.fields)), OVERFLOW, solved.code)
-    return mask(code == SUCCESS, value), code, stats
+    return mask(code == SUCCESS, value), code, jax.lax.stop_gradient(stats)
 
 
 @under_jax_defaults
@@ -152,7 +153,10 @@ def homogenize(
             window of bone or soil: Pahr & Zysset 2008); or one of these names per axis, for the two faces normal to it
             (elements q1, q1r). A void that a free face cuts bears no traction: the multiplier is then zero.
         element: "q1" (default: conforming, an upper bound of the voxel medium, converges with voids), "q1r" (one
-            point per voxel, no locking at rough interfaces, may fail with voids), "fourier", or "fv" (conduction).
+            point per voxel, no locking at rough interfaces, hourglass modes with voids and soft fillers), "q1e"
+            (assumed strains: Poisson's ratios up to 1/2, thin struts; no bound), "q1bar" (mean dilatation), "fourier",
+            or "fv" (conduction). A warning names "q1" above a Poisson's ratio of 0.45 and "q1r" beside phases 50 times
+            softer.
         tolerance: bound of the relative error ||C_h - C||_F / ||C_Voigt||_F that the solver leaves in the tensor;
             default 1e-6 (float32: 1e-5). Fields, stresses and sensitivities are then accurate to about its square
             root only.
@@ -192,6 +196,7 @@ def homogenize(
     dtype = law_dtype(law)
     settings = solver_settings(dtype, tolerance, field_tolerance, residual_tolerance, max_iterations, devices)
     value, code, stats = _homogenize(grid, law, space, settings, bool(fields), bool(bounds))
+    warn_of_doubt(stats)
     solution = Solution(value, None, Result(code), stats)
     return throw_if_failed(solution, "homogenize") if throw else solution
 

@@ -226,7 +226,9 @@ def parser() -> argparse.ArgumentParser:
     run = verbs.add_parser("homogenize", help="effective property of an image", description=_HOMOGENIZE, epilog=_END)
     run.add_argument("image", metavar="IMAGE | problem.toml", help="a voxel image, or a problem file")
     _cell_options(run)
-    solve = _solve_options(run, "q1 (default), q1r, fourier, or fv (conduction)", "relative error left in the tensor")
+    solve = _solve_options(
+        run, "q1 (default), q1e (nu near 1/2, thin struts), q1r, fourier, or fv", "relative error left in the tensor"
+    )
     solve.add_argument("--field-tolerance", type=_number, metavar="TOL", help="the same for the fields")
     solve.add_argument("--residual-tolerance", type=_number, metavar="TOL", help="the classical rule instead")
     load = run.add_argument_group("the load behind the fields (default: direction 1 stretched, or a gradient along it)")
@@ -237,11 +239,11 @@ def parser() -> argparse.ArgumentParser:
     path = verbs.add_parser("drive", help="a load path through a cell that yields", description=_DRIVE, epilog=_END)
     path.add_argument("image", metavar="problem.toml", help="a problem file with [load]")
     _cell_options(path)
-    _solve_options(path, "q1r (default with plastic phases), q1bar (voids), or q1", "relative stress out of balance")
+    _solve_options(path, "q1e (default with plastic phases), q1bar, q1r or q1", "relative stress out of balance")
     _output_options(path).add_argument("--no-plot", action="store_true", help="draw no curve")
     many = verbs.add_parser("sweep", help="many images or parameters", description=_SWEEP, epilog=_END)
     many.add_argument("image", metavar="sweep.toml", help="a problem file with [sweep]")
-    _solve_options(many, "q1 (default), q1r, fourier, or fv (conduction); of paths as for drive", "relative error left")
+    _solve_options(many, "q1 (default), q1e, q1r, fourier, or fv; of paths as for drive", "relative error left")
     out = _output_options(many)
     out.add_argument("--resume", action="store_true", help="go on with the folder's store; start it if there is none")
     out.add_argument("--no-plot", action="store_true", help="draw no distribution")
@@ -266,7 +268,9 @@ def parser() -> argparse.ArgumentParser:
                      help="no two-sided bounds of the voxel medium")  # fmt: skip
     ask.add_argument("--periodic-cell", action="store_true", default=None,
                      help="the image is a unit cell that repeats, not a sample of a random medium")  # fmt: skip
-    _solve_options(judge, "q1 (default), q1r, fourier, or fv (conduction)", "relative error left in the tensor")
+    _solve_options(
+        judge, "q1 (default), q1e (nu near 1/2, thin struts), q1r, fourier, or fv", "relative error left in the tensor"
+    )
     _output_options(judge).add_argument("--no-report", action="store_true", help="write no report.html")
     demo = verbs.add_parser(
         "demo", help="a generated example from end to end", epilog=_END,

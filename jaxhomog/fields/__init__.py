@@ -9,6 +9,7 @@ from ._averages import nodal_field as nodal_field
 from ._averages import strain_from_boundary as strain_from_boundary
 from ._averages import stress_from_boundary as stress_from_boundary
 from ._averages import volume_average as volume_average
+from ._bending import IsotropicBending as IsotropicBending
 from ._boundary import BOUNDARIES as BOUNDARIES
 from ._boundary import Boundary as Boundary
 from ._boundary import Space as Space
@@ -34,9 +35,11 @@ from ._mean_volume import mean_volume as mean_volume
 from ._mean_volume import mean_volume_stress as mean_volume_stress
 from ._modal import Q1 as Q1
 from ._modal import Q1BAR as Q1BAR
+from ._modal import Q1E as Q1E
+from ._modal import Q1EFLOW as Q1EFLOW
 from ._modal import Q1FBAR as Q1FBAR
 from ._modal import Q1R as Q1R
 from ._modal import ModalElement as ModalElement
 from ._separable import separable_inverse as separable_inverse
 
-ELEMENTS = {element.name: element for element in (Q1, Q1R, Q1BAR, FOURIER, FV)}
+ELEMENTS = {element.name: element for element in (Q1, Q1R, Q1BAR, Q1E, FOURIER, FV)}

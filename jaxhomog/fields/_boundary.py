@@ -140,6 +140,10 @@ class Boundary(eqx.Module):
         """Nodes of the window; also the shape of the extended cell."""
         return tuple(n + (not self.wraps(k)) for k, n in enumerate(shape))
 
+    def voxels(self, nodes: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of the window, the inverse of `nodes`."""
+        return tuple(n - (not self.wraps(k)) for k, n in enumerate(nodes))
+
     def extend(self, response, shape: tuple[int, ...]):
         """Per-voxel moduli of the extended cell."""
         if self.periodic:
@@ -268,6 +272,11 @@ class Space(eqx.Module):
 
     element: AbstractElement
     boundary: Boundary
+
+    def extend(self, response, shape: tuple[int, ...]):
+        """Per-voxel moduli of the extended cell, with what the element derives from them."""
+        wraps = tuple(self.boundary.wraps(k) for k in range(len(shape)))
+        return self.boundary.extend(self.element.completed(response, wraps), shape)
 
     @property
     def name(self) -> str:

@@ -41,6 +41,10 @@ class AbstractElement(eqx.Module):
     def symbol(self, shape, h) -> tuple[str, list[Array]]:
         """Fourier symbols of the element's operator for a homogeneous medium (see `_green`)."""
 
+    def completed(self, response: AbstractResponse, wraps: tuple[bool, ...]) -> AbstractResponse:
+        """Moduli of a window with what the element derives from them; `wraps` says which axes are periodic."""
+        return response
+
     def flux(self, response: AbstractResponse, stations: Stations) -> Stations:
         """The law at every station."""
         return [(w, response.flux(g)) for w, g in stations]

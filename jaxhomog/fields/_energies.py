@@ -45,6 +45,7 @@ def pair_energies(element: AbstractElement, response, u, h, macros):
         the derivative of the effective tensor.
     """
     n, size = u.shape[0], math.prod(u.shape[2:])
+    response = element.completed(response, (True,) * (u.ndim - 2))  # before slabs part neighbours
     if not isinstance(element, ModalElement):
         # One station of weight 1: vmap over the load cases of its gradient.
         gradient = jax.vmap(lambda v, e: element.gradient(v, h, e)[0][1])(u, macros)
@@ -59,7 +60,9 @@ def pair_energies(element: AbstractElement, response, u, h, macros):
             # which hold fewer numbers than the stations. The transpose, every voxel's derivative, inherits that.
             stations, pull = jax.vjp(lambda v, e: _gradients(element, v, h, e), *args)
             fluxes = element.flux(moduli, list(zip(weights, stations, strict=True)))
-            flux = [{k: w * q[k] for k in g} for (w, q), g in zip(fluxes, stations, strict=True)]
+            # What a station's flux does not act on has no force.
+            both = zip(fluxes, stations, strict=True)
+            flux = [{k: w * q[k] if k in q else jnp.zeros_like(x) for k, x in g.items()} for (w, q), g in both]
             force, mean = pull(flux)
             return _inner(nodes, force) + _inner(macros, mean)
 
@@ -76,6 +79,7 @@ def _inner(many, one):
 
 def mean_fluxes(element: AbstractElement, response, u, h, macros):
     """Mean fluxes (n, components, d) of load cases with fluctuations u (n, components, *shape)."""
+    response = element.completed(response, (True,) * (u.ndim - 2))
     if isinstance(element, ModalElement):
         slab = partial(_slab_fluxes, element)
         return _sum_slabs(slab, jnp.zeros(macros.shape, u.dtype), response, u, h, macros) / math.prod(u.shape[2:])

@@ -7,6 +7,9 @@ wave. Two families of symbols occur:
 * "tensor": separable full integration with 1-D symbols stiff_k, mass_k, cross_k (Q1). K_aa = (lambda + 2 mu) stiff_a
   mass.. + mu (...), K_ab = (lambda + mu) cross_a cross_b mass_c, inverted by cofactors.
 
+* "bending": one vector w_S of symbols per station S of assumed strains, over the axes that are not in S, each with
+  Lame's first parameter of its own (`_bending`). K_ab = sum_S (lambda_S + mu) w_a w_b + mu |w_S|^2 delta_ab.
+
 * "dilatation": the tensor symbols for the deviator, (lambda + 2 mu / d) w w^T of the mean gradient for the dilatation.
 
 The wave zero, and waves that the element cannot see (hourglasses of one-point elements), are projected out: there the
@@ -15,11 +18,15 @@ operator returns zero. Willot 2015 (CRM 343:232); Leute et al. 2022 (JCP 453:110
 
 from __future__ import annotations
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..messages import total
+from ._bending import bending_lame
+from ._subsets import modes
 
 
 def _product(factors):
@@ -49,7 +56,7 @@ def green_symbol(kind, symbols, reference):
     """A function r_hat -> G r_hat, for a list of components (the symbols are real: parts pass separately).
 
     Args:
-        kind: "vector", "tensor" or "dilatation" (see the module).
+        kind: "vector", "bending", "tensor" or "dilatation" (see the module).
         symbols: the element's symbols.
         reference: (lambda, mu) or (k,) of the reference medium, scalars.
     """
@@ -67,6 +74,9 @@ def green_symbol(kind, symbols, reference):
             return [(r[k] - symbols[k] * along) * (inverse / mu) for k in range(dim)]
 
         return apply_vector
+
+    if kind == "bending":
+        return _apply_inverse(*_bending_stiffness(symbols, *reference))
 
     waves = None
     if kind == "dilatation":
@@ -89,7 +99,32 @@ def green_symbol(kind, symbols, reference):
     if waves is not None:
         diagonal = [value + bulk * waves[a] ** 2 for a, value in enumerate(diagonal)]
         off = {(a, b): value + bulk * waves[a] * waves[b] for (a, b), value in off.items()}
-    seen = laplace > floor
+    return _apply_inverse(diagonal, off, laplace > floor)
+
+
+def _bending_stiffness(symbols, lam, mu):
+    """Diagonal, off-diagonal and the waves that are seen."""
+    dim = 2 if len(symbols) == 4 else 3
+    rest = list(symbols)
+    diagonal: list = [0.0] * dim
+    off: dict = dict.fromkeys(itertools.combinations(range(dim), 2), 0.0)
+    laplace = total([w**2 for w in symbols])
+    for s in (s for s in modes(dim) if sum(s) < dim):
+        kept = [k for k, bit in enumerate(s) if not bit]
+        waves = {k: rest.pop(0) for k in kept}
+        here = bending_lame(lam, mu, sum(s)) if any(s) else lam
+        square = total([w**2 for w in waves.values()])
+        for a in kept:
+            diagonal[a] = diagonal[a] + (here + mu) * waves[a] ** 2 + mu * square
+            for b in (b for b in kept if b > a):
+                off[a, b] = off[a, b] + (here + mu) * waves[a] * waves[b]
+    # Every wave but the one of zero length is seen: the element has no hourglass.
+    return diagonal, off, laplace > 64 * jnp.finfo(laplace.dtype).eps * jnp.max(laplace)
+
+
+def _apply_inverse(diagonal, off, seen):
+    """The inverse of a symmetric matrix per wave, as a function of a list of components."""
+    dim = len(diagonal)
     if dim == 2:
         a, c, b = diagonal[0], diagonal[1], off[0, 1]
         cofactors, determinant = [[c, -b], [-b, a]], a * c - b * b

@@ -1,4 +1,4 @@
-"""Trilinear (bilinear) elements in modal form: `q1` fully integrated, `q1r` with one point, `q1bar` free of locking.
+"""Trilinear (bilinear) elements in modal form: `q1` fully integrated, `q1r` with one point, `q1bar` and `q1e`.
 
 In an element with local coordinates in [-1, 1]^d the field is sum_T a_T x^T over subsets T of the axes, and
 d/dx_k of the monomial x^T is x^(T without k). Stations are therefore monomials S: the gradient's coefficient of x^S in
@@ -7,7 +7,7 @@ column k is 2 a_(S+k) / h_k, different S are orthogonal, and the mean of (x^S)^2
 
 `q1bar` replaces the dilatation by its mean over the element (B-bar): the stations S other than {} lose their trace,
 which is shared out among the d directions of the grid, so that plane strain stays plane. Nagtegaal, Parks, Rice (1974,
-CMAME 4:153), Hughes (1980, IJNME 15:1413).
+CMAME 4:153), Hughes (1980, IJNME 15:1413). `q1e` neither locks in volume nor in bending: see `_bending`.
 
 A law that is not linear is asked at the 2^d Gauss points instead (`_gauss`).
 
@@ -20,11 +20,12 @@ import itertools
 import math
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
 from ..messages import AbstractResponse, Gradient, components, total
-from . import _gauss, _modal_fast
+from . import _bending, _gauss, _modal_fast
 from ._element import AbstractElement, Stations
 from ._subsets import modes, with_axis
 
@@ -79,6 +80,9 @@ class ModalElement(AbstractElement):
     mean_dilatation: bool = eqx.field(static=True, default=False)
     # The same of the volume ratio at finite strain: a nonlinear map, which laws at points go through (`_mean_volume`).
     mean_volume: bool = eqx.field(static=True, default=False)
+    # Assumed strains at the stations beyond the mean (`_bending`), and their share among like voxels.
+    bending: bool = eqx.field(static=True, default=False)
+    least: float = eqx.field(static=True, default=1.0)
 
     def stations(self, dim: int):
         """The monomials S with their weights (1/3)^|S|."""
@@ -111,33 +115,53 @@ class ModalElement(AbstractElement):
     def flux(self, response: AbstractResponse, stations: Stations, apart=_gauss.called) -> Stations:
         dim = 1 + max(k for _, k in stations[0][1])  # the arrays may be flat
         names = [s for s, _ in self.stations(dim)][: len(stations)]  # see `mean_only`
-        assumed = [(w, self._assumed(g, s, dim)) for (w, g), s in zip(stations, names, strict=True)]
+        if self.bending:
+            response = _bending.bent(response, (True,) * dim, self.least)
+            if isinstance(response, _bending.AbstractBentResponse):
+                both = zip(stations, names, strict=True)
+                return [(w, response.station_flux(g, s) if any(s) else response.flux(g)) for (w, g), s in both]
+        ratio = response.ratio if isinstance(response, _bending.BendingPoints) else None
+        assumed = [(w, self._assumed(g, s, dim, ratio)) for (w, g), s in zip(stations, names, strict=True)]
         if isinstance(response, _gauss.PointwiseResponse):
             fluxes = _gauss.station_fluxes(self, response, assumed, dim, apart)
         else:
             fluxes = [(w, response.flux(g)) for w, g in assumed]
         both = zip(fluxes, stations, names, strict=True)
-        return [(w, self._conjugate(q, g, s, dim)) for (w, q), (_, g), s in both]
+        return [(w, self._conjugate(q, g, s, dim, ratio)) for (w, q), (_, g), s in both]
 
-    def at_points(self, u, h, macro=None, cut=lambda x: x) -> list[Gradient]:
+    def completed(self, response: AbstractResponse, wraps: tuple[bool, ...]) -> AbstractResponse:
+        return _bending.bent(response, wraps, self.least) if self.bending else response
+
+    def ratios(self, response: AbstractResponse, wraps: tuple[bool, ...]) -> Array | None:
+        """What the assumed strains of a law at points need to know of its virgin moduli."""
+        return _bending.bending_ratios(response, wraps, self.least) if self.bending else None
+
+    def tangents(self, points: AbstractResponse, ratio: Array | None) -> AbstractResponse:
+        """Tangents at the integration points (a leading axis) as a response."""
+        if not self.full:
+            return jax.tree.map(lambda x: x[0], points)
+        return _gauss.PointwiseResponse(points) if ratio is None else _bending.BendingPoints(points, ratio)
+
+    def at_points(self, u, h, macro=None, cut=lambda x: x, ratio: Array | None = None) -> list[Gradient]:
         """Gradients that a law sees at the integration points; `cut` selects elements on the way."""
         dim = u.ndim - 1
         stations = [(w, cut(g)) for w, g in self.gradient(u, h, macro)]
-        assumed = [(w, self._assumed(g, s, dim)) for (w, g), (s, _) in zip(stations, self.stations(dim), strict=True)]
+        names = [s for s, _ in self.stations(dim)]
+        assumed = [(w, self._assumed(g, s, dim, ratio)) for (w, g), s in zip(stations, names, strict=True)]
         return _gauss.point_gradients(self, assumed, dim)
 
-    def point_force(self, fluxes: list[Gradient], h, like):
-        """Nodal forces of fluxes at the integration points: the adjoint of `at_points` in the means."""
-        dim = like.ndim - 1
-        stations = _gauss.station_conjugates(self, fluxes, dim)
+    def point_stations(self, fluxes: list[Gradient], dim: int, ratio: Array | None = None) -> Stations:
+        """Stations of fluxes at the integration points: `divergence` of them is the adjoint of `at_points`."""
         out = []
-        for (w, q), (s, _) in zip(stations, self.stations(dim), strict=True):
+        for (w, q), (s, _) in zip(_gauss.station_conjugates(self, fluxes, dim), self.stations(dim), strict=True):
             columns: Gradient = {key: value for key, value in q.items() if not s[key[1]]}
-            out.append((w, self._conjugate(q, columns, s, dim)))
-        return self.divergence(out, h, like)
+            out.append((w, self._conjugate(q, columns, s, dim, ratio)))
+        return out
 
-    def _assumed(self, g: Gradient, s, dim) -> Gradient:
-        """The gradient that the law sees at a station: beyond the mean, without trace for `q1bar`."""
+    def _assumed(self, g: Gradient, s, dim, ratio: Array | None = None) -> Gradient:
+        """The gradient that the law sees at a station."""
+        if ratio is not None and any(s):
+            return _bending.assumed_strain(g, s, ratio)
         diagonal = [g[k, k] for k in range(dim) if (k, k) in g]
         if not self.mean_dilatation or not any(s) or not diagonal:
             return g
@@ -147,8 +171,10 @@ class ModalElement(AbstractElement):
             out[k, k] = g[k, k] - share if (k, k) in g else -share
         return out
 
-    def _conjugate(self, q: Gradient, g: Gradient, s, dim) -> Gradient:
+    def _conjugate(self, q: Gradient, g: Gradient, s, dim, ratio: Array | None = None) -> Gradient:
         """Adjoint of `_assumed`, on the columns that the station has."""
+        if ratio is not None and any(s):
+            return _bending.conjugate_stress(q, s, ratio)
         if not self.mean_dilatation or not any(s):
             return q
         columns = {k for _, k in g}
@@ -164,7 +190,7 @@ class ModalElement(AbstractElement):
         return self._gradient(u, u.ndim - 1, h, macro, first_open=False, top=0)
 
     def prepare(self, response, dim: int):
-        return _modal_fast.prepare(response, dim)
+        return _modal_fast.prepare(self.completed(response, (True,) * dim), dim)
 
     def slab_moduli(self, prepared, shape, start, thick: int):
         """Moduli of `thick` layers of elements from layer `start` on, from their prepared form."""
@@ -190,6 +216,11 @@ class ModalElement(AbstractElement):
 
     def symbol(self, shape, h):
         sine, cosine = half_angle(shape, h.dtype)
+        if self.bending:
+            stations = self.stations(len(shape))
+            # The reference medium has the share of a voxel among its like: most iterations go to the softest phase.
+            weights = [(s, weight * self.least if any(s) else weight) for s, weight in stations]
+            return "bending", [w for s, weight in weights for w in _station_waves(sine, cosine, h, s, weight)]
         if self.full:
             stiff = [4 * s**2 / h[k] ** 2 for k, s in enumerate(sine)]
             mass = [1 - (2.0 / 3.0) * s**2 for s in sine]
@@ -206,6 +237,15 @@ def _waves(sine, cosine, h):
     for k in range(len(sine)):
         factors = [sine[j] if j == k else cosine[j] for j in range(len(sine))]
         waves.append(math.prod(factors[1:], start=factors[0]) * (2 / h[k]))
+    return waves
+
+
+def _station_waves(sine, cosine, h, s, weight):
+    """Symbols of the gradient's columns k at a station (without the power of i that they share), root of weight in."""
+    waves = []
+    for k in (k for k, bit in enumerate(s) if not bit):
+        factors = [sine[j] if j == k or s[j] else cosine[j] for j in range(len(s))]
+        waves.append(math.prod(factors[1:], start=factors[0]) * (2 * math.sqrt(weight) / h[k]))
     return waves
 
 
@@ -230,3 +270,6 @@ Q1 = ModalElement(name="q1", full=True, conforming=True)
 Q1R = ModalElement(name="q1r", full=False, conforming=False)
 Q1FBAR = ModalElement(name="q1bar", full=True, conforming=False, mean_volume=True)
 Q1BAR = ModalElement(name="q1bar", full=True, conforming=False, mean_dilatation=True)
+Q1E = ModalElement(name="q1e", full=True, conforming=False, bending=True, least=0.1)
+# The same for laws that flow at constant volume.
+Q1EFLOW = ModalElement(name="q1e", full=True, conforming=False, bending=True, least=0.03)

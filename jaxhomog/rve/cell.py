@@ -23,7 +23,6 @@ from ..fields import (
     Held,
     MeanVolumeResponse,
     ModalElement,
-    PointwiseResponse,
     Space,
     green_operator,
     mean_flux,
@@ -69,15 +68,17 @@ class Problem(NamedTuple):
         points: the law.
         h: voxel edges.
         state: of every integration point, leaves (q, m, *shape).
-        load: at the end of the step.
+        load: a `Load`, at the end of the step.
         imposed: on the means of fluctuations (`Boundary.held`), from the elastic stiffness.
+        ratio: of assumed strains (see `virgin_ratios`), or None.
     """
 
     points: AbstractPoints
     h: Array
     state: Any
-    load: Load
+    load: Any
     imposed: Held | None
+    ratio: Array | None
 
 
 def point_number(space: Space, dim: int) -> int:
@@ -92,11 +93,21 @@ def initial_state(space: Space, points: AbstractPoints, shape, dtype):
     return jax.tree.map(lambda x: jnp.broadcast_to(x, (q, *x.shape)), virgin_state(points, shape, dtype))
 
 
-def strains(space: Space, h, x: Unknowns) -> Float[Array, "q n *shape"]:
+def virgin_ratios(space: Space, points: AbstractPoints, shape, dtype) -> Array | None:
+    """What assumed strains take from the law, frozen over a path so that it has a potential; None without them."""
+    assert isinstance(space.element, ModalElement)
+    if not space.element.bending:
+        return None
+    wraps = tuple(space.boundary.wraps(k) for k in range(len(shape)))
+    return space.element.ratios(points.elastic(shape, dtype), wraps)
+
+
+def strains(space: Space, problem: Problem, x: Unknowns) -> Float[Array, "q n *shape"]:
     """Strains (or deformation gradients, gradients) at all integration points of the window."""
     n, dim = x.down.shape[0], x.u.ndim - 1
     assert isinstance(space.element, ModalElement)
-    each = space.element.at_points(x.u, h, macro_gradient(physics_of(n, dim), x.down), space.boundary.window)
+    macro = macro_gradient(physics_of(n, dim), x.down)
+    each = space.element.at_points(x.u, problem.h, macro, space.boundary.window, problem.ratio)
     return jnp.stack([message_of(g, dim, n) for g in each])
 
 
@@ -138,19 +149,20 @@ def point_mean(field, dim: int):
     return jnp.mean(field, axis=0)
 
 
-def forces(space: Space, h, stress, like, imposed: Held | None) -> Array:
+def forces(space: Space, problem: Problem, stress, like) -> Array:
     """Nodal forces of stresses (q, n, *shape) at the integration points, on admissible fluctuations."""
     dim, shape = like.ndim - 1, stress.shape[2:]
     assert isinstance(space.element, ModalElement)
-    fluxes = [space.boundary.extend_flux(gradient_of(s, dim), shape) for s in stress]
-    return space.boundary.restrict(space.element.point_force(fluxes, h, like), imposed)
+    stations = space.element.point_stations([gradient_of(s, dim) for s in stress], dim, problem.ratio)
+    extended = [(w, space.boundary.extend_flux(q, shape)) for w, q in stations]
+    return space.boundary.restrict(space.element.divergence(extended, problem.h, like), problem.imposed)
 
 
 def residual(space: Space, problem: Problem, x: Unknowns) -> Unknowns:
     """What is out of balance; plain operations, so every derivative exists."""
     load = problem.load
     x = Unknowns(space.boundary.admit(x.u, problem.imposed), jnp.where(load.held, x.down, load.down))
-    stress = updated(space, problem, strains(space, problem.h, x)).stress
+    stress = updated(space, problem, strains(space, problem, x)).stress
     return balance(space, problem, stress, x)
 
 
@@ -159,7 +171,7 @@ def balance(space: Space, problem: Problem, stress, x: Unknowns) -> Unknowns:
     load = problem.load
     size = math.prod(x.u.shape[1:])
     out = size * (point_mean(stress, x.u.ndim - 1) - load.up)
-    return Unknowns(forces(space, problem.h, stress, x.u, problem.imposed), jnp.where(load.held, out, 0))
+    return Unknowns(forces(space, problem, stress, x.u), jnp.where(load.held, out, 0))
 
 
 def tangent_response(space: Space, problem: Problem, strain):
@@ -172,8 +184,8 @@ def tangent_response(space: Space, problem: Problem, strain):
         stress = jax.vmap(lambda e, z: points.update(e, z, step).stress)(at, state)
         response = MeanVolumeResponse(each, strain, stress)
     else:
-        response = PointwiseResponse(each) if strain.shape[0] > 1 else jax.tree.map(lambda x: x[0], each)
-    return space.boundary.extend(response, strain.shape[2:])
+        response = space.element.tangents(each, problem.ratio)
+    return space.extend(response, strain.shape[2:])
 
 
 def reference_moduli(space: Space, response, shape, before):

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from ..fields import Space
 from ..materials import AbstractPoints
-from .cell import strains
+from .cell import Problem, Unknowns, strains
 
 
 def voxel_means(points: AbstractPoints, strain: Float[Array, "q n *shape"], stress: Float[Array, "q n *shape"], state):
@@ -19,14 +19,14 @@ def voxel_means(points: AbstractPoints, strain: Float[Array, "q n *shape"], stre
     return jax.tree.map(lambda x: jnp.mean(x, axis=0), (strain, stress, names))
 
 
-def blank_fields(space: Space, rows: tuple[int, ...], points: AbstractPoints, h, restart) -> Any:
+def blank_fields(space: Space, rows: tuple[int, ...], problem: Problem, x: Unknowns) -> Any:
     """Room for the fields of these rows; None for none."""
     if not rows:
         return None
 
     def means():
-        strain = strains(space, h, restart.x)
-        return voxel_means(points, strain, strain, restart.state)
+        strain = strains(space, problem, x)
+        return voxel_means(problem.points, strain, strain, problem.state)
 
     return jax.tree.map(lambda x: jnp.zeros((len(rows), *x.shape), x.dtype), jax.eval_shape(means))
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array
 
-from ..fields import AbstractElement
+from ..fields import AbstractElement, IsotropicBending
 from ..messages import (
     AbstractResponse,
     IsotropicElasticResponse,
@@ -63,9 +63,11 @@ def reference_medium(response: AbstractResponse, mean) -> Reference:
     lam, mu = parts
     dim = mu.ndim
     lam0, mu0 = mean(lam), mean(mu)
-    if isinstance(response, IsotropicElasticResponse):
+    if isinstance(response, IsotropicElasticResponse | IsotropicBending):
         bulk, bulk0 = lam + 2 * mu / dim, lam0 + 2 * mu0 / dim
         floor = jnp.minimum(jnp.min(bulk) / bulk0, jnp.min(mu) / mu0)
+        if isinstance(response, IsotropicBending):
+            floor = jnp.minimum(floor, response.lowest(lam0, mu0))
     else:
         floor = jnp.zeros_like(mu0)
     return Reference((lam0, mu0), jnp.maximum(floor, 0))

@@ -109,7 +109,7 @@ def solve_step(
 
     def advance(s: _Search) -> _Search:
         x = jax.tree.map(lambda a, d: a + s.length * d, s.x, s.direction)
-        strain = strains(space, problem.h, x)
+        strain = strains(space, problem, x)
         up: Update = updated(space, problem, strain)
         local = jnp.max(up.code)
         tangent = tangent_response(space, problem, strain)

@@ -22,7 +22,18 @@ from jaxtyping import Array, Float
 from ..fields import Space
 from ..materials import AbstractPoints, Step, at_rest, same_state
 from ..results import NO_EQUILIBRIUM, NOT_FINITE, SUCCESS, worst_of
-from .cell import Load, Problem, Unknowns, initial_state, point_mean, reference_energy, stopped, strains, updated
+from .cell import (
+    Load,
+    Problem,
+    Unknowns,
+    initial_state,
+    point_mean,
+    reference_energy,
+    stopped,
+    strains,
+    updated,
+    virgin_ratios,
+)
 from .kept import blank_fields, voxel_means, with_row
 from .newton import NewtonSettings, solve_step
 from .settled import macro_tangent, settled
@@ -196,9 +207,11 @@ def march(
     start_time = restart.time
     restart = restart._replace(time=None)
     count = jnp.asarray(0, jnp.int32)
-    kept = blank_fields(space, options.rows, points, h, restart)
-    shape = space.boundary.window(jnp.zeros(restart.x.u.shape[1:], bool)).shape
+    shape = space.boundary.voxels(restart.x.u.shape[1:])
     imposed = space.boundary.held(space.boundary.extend(points.elastic(shape, dtype), shape), h)
+    # What every attempt shares.
+    law = Problem(points, h, None, None, imposed, virgin_ratios(space, points, shape, dtype))
+    kept = blank_fields(space, options.rows, law._replace(state=restart.state), restart.x)
     carry = _Carry(
         restart,
         count,
@@ -211,7 +224,7 @@ def march(
     )
 
     def attempt(carry: _Carry, _):
-        return _attempt(space, options, points, h, imposed, rows, carry)
+        return _attempt(space, options, law, rows, carry)
 
     policy = jax.checkpoint_policies.save_only_these_names("solved")
     # prevent_cse=False: a scan keeps the recomputation apart already.
@@ -254,13 +267,13 @@ def _load(rows: PathRows, carry: _Carry, length) -> tuple[Load, Array]:
     return Load(line(down0, at(rows.down)), line(up0, at(rows.up)), held, step), end
 
 
-def _attempt(space, options: PathOptions, points, h, imposed, rows: PathRows, carry: _Carry):
+def _attempt(space, options: PathOptions, law: Problem, rows: PathRows, carry: _Carry):
     old = carry.restart
     dtype = old.x.u.dtype
     number = rows.dt.shape[0]
     active = (carry.row < number) & (carry.code == SUCCESS)
     load, end = _load(rows, carry, carry.length)
-    problem = Problem(points, h, old.state, load, imposed)
+    problem = law._replace(state=old.state, load=load)
 
     # The last change, in the proportion of the loads, is the guess; a load that turns back starts from where it is.
     step = jnp.where(
@@ -333,11 +346,11 @@ def _settle(space, options: PathOptions, problem: Problem, info, old: Restart, s
     """What an equilibrium leaves behind: restart, numbers of `_attempt`, mean dissipative stress, tangent, codes of it
     and of the law's answers, voxel means."""
     problem = problem._replace(state=old.state)
-    h, dtype, dim = problem.h, solved.u.dtype, solved.u.ndim - 1
+    dim, dtype = solved.u.ndim - 1, solved.u.dtype
     x = settled(space, options.newton, problem, stopped(old.moduli), solved)
     # Voids move so that the mean strain is what it is said to be.
     x = x._replace(u=space.boundary.fill(x.u, problem.imposed))
-    strain = strains(space, h, x)
+    strain = strains(space, problem, x)
     up = updated(space, problem, strain)
     mean = point_mean(up.stress, dim)
     tangent, tangent_code = _maybe_tangent(space, options, problem, stopped(old.moduli), x, completed)
@@ -345,7 +358,7 @@ def _settle(space, options: PathOptions, problem: Problem, info, old: Restart, s
     work, end_work = 0.5 * jnp.sum((mean + old.up) * change), jnp.sum(mean * change)
     # Out of balance is at most this stress, in the norm of the reference medium (see `solve_step`).
     noise = max(options.newton.tolerance, 64 * float(jnp.finfo(dtype).eps)) * info.size
-    hill = _lost_power(up.stress, strain - strains(space, h, old.x), mean, change, old.moduli, noise)
+    hill = _lost_power(up.stress, strain - strains(space, problem, old.x), mean, change, old.moduli, noise)
     up = up._replace(state=same_state(problem.points, old.state, up.state))
     sound = left_finite(old.state, up, x, mean)
     codes = jnp.stack([tangent_code, jnp.where(sound, SUCCESS, NOT_FINITE).astype(jnp.int32)])

@@ -63,7 +63,7 @@ def solve_linearized(space: Space, settings: NewtonSettings, problem: Problem, r
 
     def solver(transposed):
         def solve(_, rhs):
-            response = tangent_response(space, fixed, strains(space, fixed.h, at))
+            response = tangent_response(space, fixed, strains(space, fixed, at))
             if transposed:
                 response = response.transpose()
             nodes = at.u.shape[1:]
@@ -97,7 +97,7 @@ def macro_tangent(space: Space, settings: NewtonSettings, problem: Problem, refe
     """
     dim = x.u.ndim - 1
     physics = physics_of(x.down.shape[0], dim)
-    response = tangent_response(space, problem, strains(space, problem.h, x))
+    response = tangent_response(space, problem, strains(space, problem, x))
     macros = load_cases(physics, dim, x.u.dtype)
     floor = 1e-6 if x.u.dtype == jnp.float32 else 1e-14
     if problem.points.symmetric:

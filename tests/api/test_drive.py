@@ -46,7 +46,7 @@ def test_uniaxial_tension_of_a_homogeneous_bar():
     np.testing.assert_allclose(s.value.strain[:, 1], -NU * expected / E - p / 2, rtol=1e-7)
     np.testing.assert_allclose(np.sum(s.value.dissipation), SY * p[-1], rtol=1e-7)
     np.testing.assert_allclose(s.value.energy, expected**2 / (2 * E) + H * p**2 / 2, rtol=1e-7)
-    assert s.value.element == "q1r" and s.result.ok
+    assert s.value.element == "q1e" and s.result.ok
     inside = s.value.fields.state
     assert inside["equivalent_plastic_strain"].shape == (2, 2, 1, 2)
     np.testing.assert_allclose(inside["equivalent_plastic_strain"][:, 1, 0, 1], p[[2, 4]], rtol=1e-7)

@@ -115,7 +115,7 @@ def test_internal_variables_of_a_mixture():
     law = jh.PhaseMixture(labels, {0: soft, 1: jh.LinearElastic.isotropic(300.0, 0.2)})
     path = jh.LoadPath(np.asarray([[0.01, 0.0, 0.0], [0.01, -0.02, 0.03]]))
     value = jh.drive(jh.Grid((2, 3)), law, path, tangent=False, fields=(0, 1)).value
-    assert value.element == "q1r"
+    assert value.element == "q1e"
     inside, here = value.fields.state, labels == 0
     assert inside.keys() == {"equivalent_plastic_strain", "plastic_strain", "back_stress"}
     p, plastic, back = (

@@ -44,7 +44,7 @@ def test_a_path_from_end_to_end(cli, image, result):
     assert call.out == (folder / "result.json").read_text()
     found = result(folder / "result.json")
     assert set(found) == KEYS
-    assert found["converged"] is True and found["rows"] == 4 and found["element"] == "q1r"
+    assert found["converged"] is True and found["rows"] == 4 and found["element"] == "q1e"
 
     strain = np.linspace(0, 1, 5)[1:, None] * [0.02, 0, 0]
     path = jh.LoadPath(strain, np.zeros((4, 3)), [False, True, True])

@@ -76,11 +76,69 @@ def points(element, shape, h):
     return out
 
 
-def gradients(element, shape, h, c):
+def isotropic_part(tensor):
+    """Lame parameters of the isotropic tensors nearest to (d, d, d, d, *shape)."""
+    d = len(tensor)
+    sphere = np.einsum("iijj...->...", tensor)
+    trace = np.einsum("ijij...->...", tensor)
+    two_mu = (trace - sphere / d) / (d * (d + 1) / 2 - 1)
+    return (sphere / d - two_mu) / d, two_mu / 2
+
+
+def bending_share(lam, mu, least):
+    """c of `q1e` on a periodic grid: large where the softest face neighbour is soft."""
+    nu, q = lam / (2 * (lam + mu)), np.ones_like(mu)
+    for k in range(mu.ndim):
+        for step in (-1, 1):
+            q = np.minimum(q, np.roll(mu, step, axis=k) / mu)
+    return least + (0.9 - 0.27 * np.clip(nu, 0, 0.5) - least) * ((1 - q) / (1 + q)) ** 2
+
+
+def assumed_gradients(shape, h, tensor, least=0.1):
+    """`q1e` at every Gauss point: the mean gradient, and per monomial x^S isochoric strains between axes not in S."""
+    d, size = len(shape), int(np.prod(shape))
+    number = np.arange(size).reshape(shape)
+    lam, mu = isotropic_part(tensor)
+    root, bulk = np.sqrt(bending_share(lam, mu, least)).ravel(), lam + 2 * mu / d
+    at = lambda s: tuple(-bit for bit in s)  # noqa: E731
+    # Coefficients of the monomials from the corner values.
+    monomial = {}
+    for t in itertools.product((0, 1), repeat=d):
+        rows = np.zeros((size, size))
+        for corner in itertools.product((0, 1), repeat=d):
+            node = number
+            for j, bit in enumerate(at(corner)):
+                node = np.roll(node, bit, axis=j)
+            sign = np.prod([1 if bit else -1 for bit, has in zip(corner, t, strict=True) if has])
+            rows[number.ravel(), node.ravel()] += sign / 2**d
+        monomial[t] = rows
+    parts = {}
+    for s in (s for s in monomial if sum(s) < d):
+        g = np.zeros((d, d, size, d, size))
+        for c in range(d):
+            for k in (k for k in range(d) if not s[k]):
+                g[c, k, :, c] = 2 / h[k] * monomial[tuple(1 if j == k else bit for j, bit in enumerate(s))]
+        if any(s):
+            inside = np.diag([1.0 - bit for bit in s])
+            strain = np.einsum("ac,ckven,kb->abven", inside, 0.5 * (g + g.swapaxes(0, 1)), inside)
+            trace, m = np.einsum("kkven->ven", strain), sum(s)
+            r = np.sqrt(bulk / (lam + 2 * mu / m)).ravel()[:, None, None]
+            isochoric = np.einsum("ab,ven->abven", inside / (d - m), (r - 1) * trace)
+            isochoric -= np.einsum("ab,ven->abven", np.diag(s) / m, r * trace)
+            g = root[:, None, None] * (strain + isochoric)
+        parts[s] = g
+    points = list(itertools.product((-1 / np.sqrt(3), 1 / np.sqrt(3)), repeat=d))
+    return [(1 / 2**d, sum(g * np.prod(np.power(x, s)) for s, g in parts.items())) for x in points]
+
+
+def gradients(element, shape, h, c, tensor=None):
     """Gradients that the law sees, as (weight, G): G (c, d, voxels, c, nodes) acts on all nodal values.
 
-    `q1bar`: the divergence of every point is replaced by its mean over the element.
+    `q1bar`: the divergence of every point is replaced by its mean over the element. `q1e`: see `assumed_gradients`;
+    `tensor` (c, d, c, d, *shape) are the virgin moduli.
     """
+    if element == "q1e":
+        return assumed_gradients(shape, h, tensor)
     d, eye = len(shape), np.eye(c)
     out = [(w, np.einsum("kvn,ce->ckven", np.stack(rows), eye)) for w, rows in points(element, shape, h)]
     if element == "q1bar":
@@ -107,7 +165,7 @@ def energies(element, tensor, h, fields, macros):
     tensor = face_moduli(tensor) if element == "fv" else tensor
     flat = tensor.reshape(*tensor.shape[:4], -1)
     total = 0.0
-    for weight, b in gradients(element, tuple(shape), h, c):
+    for weight, b in gradients(element, tuple(shape), h, c, tensor):
         g = np.einsum("ckven,ien->ickv", b, fields.reshape(n, c, -1), optimize=True) + macros[..., None]
         total = total + weight * np.einsum("ickv,cklmv,jlmv->ij", g, flat, g)
     return total / flat.shape[-1]
@@ -120,7 +178,7 @@ def stiffness(element, tensor, h):
     size = int(np.prod(shape))
     flat = tensor.reshape(c, d, c, d, size)
     k, load = np.zeros((c, size, c, size)), np.zeros((c, size, c, d))
-    for weight, b in gradients(element, tuple(shape), h, c):
+    for weight, b in gradients(element, tuple(shape), h, c, tensor):
         flux = np.einsum("ckelv,elvfm->ckvfm", flat, b, optimize=True)
         k += weight * np.einsum("ckvan,ckvfm->anfm", b, flux, optimize=True)
         load += weight * np.einsum("ckvan,ckelv->anel", b, flat, optimize=True)

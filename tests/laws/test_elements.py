@@ -29,11 +29,11 @@ from jaxhomog.fields import (
 from jaxhomog.messages import IsotropicElasticResponse, ScalarConductionResponse
 from jaxhomog.rve import load_cases
 
-ONE_PHYSICS = (("fv", "elasticity"), ("q1bar", "conduction"))
+ONE_PHYSICS = (("fv", "elasticity"), ("q1bar", "conduction"), ("q1e", "conduction"))
 PAIRS = [(e, p) for e in ELEMENTS for p in ("elasticity", "conduction") if (e, p) not in ONE_PHYSICS]
 SHAPES = [(4, 3), (1, 4), (3, 2, 4)]
 SPARED = [pytest.param(*pair, marks=pytest.mark.slow if pair[0] == "q1bar" else ()) for pair in PAIRS]
-MODAL = ("q1", "q1r", "q1bar")
+MODAL = ("q1", "q1r", "q1bar", "q1e")
 
 # Compile time is most of these tests' time; LLVM's expensive passes change no result beyond rounding.
 quick_jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
@@ -130,7 +130,7 @@ def test_green_operator_is_the_pseudo_inverse(name, physics, shape):
     got = quick_jit(jax.vmap(green))(jnp.eye(len(k)).reshape(len(k), c, *shape)).reshape(len(k), -1)
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-11 * np.abs(expected).max())
     kernel = len(k) - np.linalg.matrix_rank(k, tol=1e-9 * np.abs(k).max())
-    if name in ("q1", "fv") or (name == "q1bar" and d == 2) or all(n % 2 for n in shape):
+    if name in ("q1", "q1e", "fv") or (name == "q1bar" and d == 2) or all(n % 2 for n in shape):
         assert kernel == c
 
 
@@ -151,7 +151,7 @@ def test_moduli_of_every_point_are_those_of_the_assembled_element(name, shape):
     u = np.random.default_rng(6).normal(size=(2, d, *shape))
     macros = np.random.default_rng(7).normal(size=(2, d, d))
     forces, powers, means = 0.0, 0.0, 0.0
-    for (w, b), tensor in zip(gradients(name, shape, h, d), tensors, strict=True):
+    for (w, b), tensor in zip(gradients(name, shape, h, d, sum(tensors) / len(tensors)), tensors, strict=True):
         g = np.einsum("ckven,ien->ickv", b, u.reshape(2, d, -1), optimize=True) + macros[..., None]
         flux = np.einsum("ckelv,ielv->ickv", tensor.reshape(d, d, d, d, -1), g)
         forces = forces + w * np.einsum("ckven,ickv->ien", b, flux, optimize=True).reshape(u.shape)

@@ -2,14 +2,14 @@
 
 200 random cells with voids and soft fillers (random voxels, layers, islands, one percolating axis, dead ends), moduli
 of 1e-12 to 2e11: conduction and elasticity, 2-D and 3-D. Every one is solved, certified, and its voxel fields are
-audited as those of a foreign code under the element that allows that (q1r, within 0.02). No verdict may be False. The
+audited as those of a foreign code under the element that allows that (q1r, within 0.01). No verdict may be False. The
 error bound of the solver is compared with the true error, from a solve at 1e-13. Then some are spoiled, 60 times in
 all, while their fields stand: the mean stress of one load off by 3 % (of a load that carries at least 1 % of its Voigt
 energy), two means exchanged, a mean over the stiff phase alone, a tensor off by 3 %, and fields cropped to a window
 that is no cell. Every one must be condemned. Last, float32 at a contrast of 1e7: right within ten tolerances, or
-refused.
+refused. The constant of the floor (`rve.hill_mandel_floor`) was chosen on the cells of seed 7; other seeds test it.
 
-    python experiments/hill_mandel_cells.py [--lanes 50] [--spoiled 10]
+    python experiments/hill_mandel_cells.py [--lanes 50] [--spoiled 3] [--seed 11]
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def image(kind, shape, rng):
     return out
 
 
-def cells(shape, lanes, seed=7):
+def cells(shape, lanes, seed):
     """Images, the soft phase's share of the stiff modulus, and the unit of the moduli."""
     rng = np.random.default_rng(seed)
     images = np.stack([image(KINDS[k % len(KINDS)], shape, rng) for k in range(lanes)])
@@ -73,8 +73,8 @@ def solved(physics, images, soft, unit, tolerance=None, element="q1", dtype="flo
     return jax.vmap(one)(images, soft, unit)
 
 
-def sound(physics, shape, lanes):
-    data = cells(shape, lanes)
+def sound(physics, shape, lanes, seed):
+    data = cells(shape, lanes, seed)
     s, exact = solved(physics, *data), solved(physics, *data, tolerance=1e-13)
     voigt = np.linalg.norm(np.asarray(s.value.bounds.voigt), axis=(1, 2))
     true = np.linalg.norm(np.asarray(s.value.effective - exact.value.effective), axis=(1, 2)) / voigt
@@ -86,7 +86,7 @@ def sound(physics, shape, lanes):
     for k in np.flatnonzero(np.asarray(one_point.result.ok)):
         up, down = one_point.value.fields.up[k], one_point.value.fields.down[k]
         floor = one_point.stats["power_floor"][k]
-        condemned += not bool(hill_mandel(up, down, foreign, scheme="q1r", tolerance=0.02, floor=floor).verdict)
+        condemned += not bool(hill_mandel(up, down, foreign, scheme="q1r", tolerance=0.01, floor=floor).verdict)
     print(
         f"{physics} {shape}: {ok.sum()} of {lanes} solved, residual {np.nanmax(report.residual):.1e}, means apart"
         f" {np.nanmax(report.averages):.1e}, equilibrium {np.nanmax(report.equilibrium):.1e}; true error"
@@ -132,9 +132,9 @@ def spoiled(physics, shape, s, data, number):
     return missed
 
 
-def single(physics, shape, lanes):
+def single(physics, shape, lanes, seed):
     """float32 at a contrast of 1e7, judged by the promise of the tolerance."""
-    images, _, unit = cells(shape, lanes)
+    images, _, unit = cells(shape, lanes, seed)
     unit = np.where(unit < 1, 1.0, unit)
     soft = np.full(lanes, 1e-7)
     low = solved(physics, images, soft, unit, dtype="float32")
@@ -154,13 +154,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lanes", type=int, default=50)
     parser.add_argument("--spoiled", type=int, default=3, help="cells of each family, spoiled in up to five ways")
+    parser.add_argument("--seed", type=int, default=11)
     options = parser.parse_args()
     bad = 0
     for physics, shape in FAMILIES:
-        s, data, alarms = sound(physics, shape, options.lanes)
+        s, data, alarms = sound(physics, shape, options.lanes, options.seed)
         bad += alarms + spoiled(physics, shape, s, data, options.spoiled)
     for physics, shape in (FAMILIES[0], FAMILIES[2]):
-        bad += single(physics, shape, options.lanes)
+        bad += single(physics, shape, options.lanes, options.seed)
     print("nothing wrong" if bad == 0 else f"{bad} WRONG")
     raise SystemExit(bad > 0)
 

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from ..messages import AbstractResponse, Gradient, total
+from ..messages import AbstractResponse, Gradient, PlasticResponse, total
 
 _X = 1 / math.sqrt(3.0)
 
@@ -47,7 +47,14 @@ class PointwiseResponse(AbstractResponse):
 
     def fluxes(self, gradients: list[Gradient], apart=called) -> list[Gradient]:
         """Fluxes at all points of an element, of the gradients at all of them; stages go through `apart`."""
-        return [self.at(q).flux(g) for q, g in enumerate(gradients)]
+        stacked = {key: jnp.stack([g[key] for g in gradients]) for key in gradients[0]}
+        if isinstance(self.points, PlasticResponse):
+            # The power along the flow is asked for by every flux.
+            share = apart(jax.vmap(lambda r, g: r.share(g)), self.points, stacked)
+            found = apart(jax.vmap(lambda r, g, x: r.flux_beside(g, x)), self.points, stacked, share)
+        else:
+            found = apart(jax.vmap(lambda r, g: r.flux(g)), self.points, stacked)
+        return [{key: value[q] for key, value in found.items()} for q in range(len(gradients))]
 
     def flux(self, gradient: Gradient) -> Gradient:
         """Mean flux of a gradient that is the same at all points."""
@@ -137,5 +144,9 @@ def station_conjugates(element, fluxes: list[Gradient], dim: int):
 
 def station_fluxes(element, response: PointwiseResponse, assumed, dim: int, apart=called):
     """Fluxes at the stations of a response that differs from point to point."""
-    gradients = point_gradients(element, assumed, dim)
-    return station_conjugates(element, response.fluxes(gradients, apart), dim)
+    weights = [w for w, _ in assumed]
+    gradients = apart(
+        lambda each: point_gradients(element, list(zip(weights, each, strict=True)), dim), [g for _, g in assumed]
+    )
+    fluxes = apart(lambda q: [g for _, g in station_conjugates(element, q, dim)], response.fluxes(gradients, apart))
+    return list(zip(weights, fluxes, strict=True))

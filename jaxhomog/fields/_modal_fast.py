@@ -23,7 +23,7 @@ from jax import lax
 from jax.extend.core import jaxpr_as_fun
 
 from ..messages import PlasticResponse
-from ._mean_volume import MeanVolumeResponse
+from ._gauss import PointwiseResponse
 from ._subsets import with_axis
 
 # Elements per chunk: large enough to hide the cost of starting some forty loops, small enough for the caches.
@@ -238,7 +238,7 @@ def force(element, prepared, u, h, macro=None):
                 numbers,
                 share,
             )
-        elif isinstance(moduli, MeanVolumeResponse):
+        elif isinstance(moduli, PointwiseResponse):
             # Long expressions that every flux needs: in stages, or each of them would be computed afresh.
             apart = lambda f, *args: _separate(always, f, *args)  # noqa: E731
             g = apart(lambda s, v: _gradients(element, s, v, with_macro, stride, length), sums, numbers)

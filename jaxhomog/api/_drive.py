@@ -131,9 +131,9 @@ def _drive(grid, law, path, restart, space: Space, options: PathOptions):
         rises &= True if x is None else jnp.all(jnp.isfinite(x))
     code = worst_of(code, jnp.where(rises, SUCCESS, INVALID_LOAD))
     rows = PathRows(strain, stress if solid else -stress, path.stress_controlled, cast(dt), temperature, time)
-    code = unless(_loads_in_range(elastic, rows, options.newton.tolerance, dtype), OVERFLOW, code)
+    loads = _load_codes(elastic, rows, options.newton.tolerance, dtype)
     out, end, kept = march(space, options, points, h, rows, restart)
-    code = worst_of(code, out.code)
+    code = worst_of(code, out.code, loads)
     before = jnp.concatenate([restart.energy[None], out.energy[:-1]])
     sign = 1 if solid else -1
     up, drag, down = sign * out.up, sign * out.drag, out.down
@@ -188,13 +188,20 @@ def _clock(path: LoadPath, start):
     return time, dt, jnp.all(dt > 0)
 
 
-def _loads_in_range(elastic, rows: PathRows, tolerance: float, dtype):
-    """Whether the powers of the loads, and of what the tolerance leaves of them, are numbers of the dtype."""
+def _load_codes(elastic, rows: PathRows, tolerance: float, dtype):
+    """Codes (T,) of loads whose powers, or what the tolerance leaves of them, are no numbers of the dtype.
+
+    From the first row on that is too large; all rows where the largest load is too small.
+    """
     leaves = jax.tree.leaves(jax.lax.stop_gradient(elastic))
     root = jnp.sqrt(jnp.max(jnp.stack([jnp.max(jnp.abs(x)) for x in leaves])))
     root = jnp.where(jnp.isfinite(root) & (root > 0), root, 1)
     loads = (jnp.where(rows.held, 0, rows.down) * root, jnp.where(rows.held, rows.up, 0) / root)
-    return in_range(loads, dtype) & in_range(jax.tree.map(lambda x: x * tolerance, loads), dtype)
+    large = jax.vmap(lambda x: ~in_range(jax.tree.map(lambda y: jnp.maximum(jnp.abs(y), 1), x), dtype))(loads)
+    beyond = jnp.cumsum(large) > 0
+    kept = jax.tree.map(lambda x: jnp.where(beyond[:, None], 0, x), loads)
+    fits = in_range(kept, dtype) & in_range(jax.tree.map(lambda x: x * tolerance, kept), dtype)
+    return jnp.where(beyond | ~fits, OVERFLOW, SUCCESS)
 
 
 @under_jax_defaults

@@ -68,7 +68,8 @@ def problem(variables, sharpness):
 
 
 stages = (1.0, 2.0, 4.0, 8.0, 16.0)
-designed = jh.design(problem, start, bounds=(0.0, 1.0), stages=stages, max_steps=30)
+# Thirty steps a stage show no minimum yet: the code says "stopped", and the design is feasible all the same.
+designed = jh.design(problem, start, bounds=(0.0, 1.0), stages=stages, max_steps=30, throw=False)
 value, history = designed.value, designed.value.history
 print(
     f"{designed.result.name}: Poisson's ratio {value.objective:.3f} after {designed.stats['evaluations']} evaluations"

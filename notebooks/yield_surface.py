@@ -269,7 +269,8 @@ assert euler < 1e-6
 # Flow at constant volume is a constraint at every point where the stress is computed. A bilinear element with four
 # Gauss points (`q1`) has more of them than it has motions: once the matrix flows everywhere the element has to change
 # its volume, at the price of the elastic bulk modulus, and the cell comes out too stiff. One point (`q1r`),
-# a mean dilatation (`q1bar`) or assumed strains (`q1e`, the default for such laws) cure that. `drive` warns who asks for `q1`.
+# a mean dilatation (`q1bar`) or assumed strains (`q1e`, the default for such laws) cure that. `drive` warns
+# who asks for `q1`.
 #
 # The cell is a published one: Liu, Bessa & Liu (2016), *Comput. Methods Appl. Mech. Eng.* **306**, 319-341, elastic
 # discs in a hardening matrix, pulled along 1 with the other mean stresses at zero. Image and digitized curve are

@@ -24,6 +24,7 @@ from ._hooke import hooke
 from ._law import above, as_parameter, first_bad, spread, spread_part
 from ._linear_elastic import LinearElastic
 from ._material import AbstractMaterial, AbstractPoints, Step, Update
+from ._onset import beyond
 
 
 class ExponentialSoftening(eqx.Module):
@@ -180,7 +181,7 @@ class DamagePoints(AbstractPoints):
         stress = hooke(self.moduli, strain)
         energy = 0.5 * total([strain[k] * stress[k] for k in range(strain.shape[0])])
         ratio = energy / self.threshold
-        grows = ratio > state[0] ** 2
+        grows = beyond(ratio - state[0] ** 2, ratio)
         return stress, energy, jnp.where(grows, jnp.sqrt(jnp.where(grows, ratio, 1)), state[0]), grows
 
     def update(self, strain, state, step: Step) -> Update:

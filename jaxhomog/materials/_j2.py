@@ -20,6 +20,7 @@ from ._kinematic import ArmstrongFrederick
 from ._law import spread_part
 from ._linear_elastic import LinearElastic
 from ._material import AbstractMaterial, AbstractPoints, Step, Update, engineering
+from ._onset import beyond
 
 _ROOT = math.sqrt(1.5)
 
@@ -129,7 +130,7 @@ class J2Points(AbstractPoints):
         # At dp = 0 the yield function of the trial state; where dp reaches `upper` no driving stress is left.
         excess = _yield(jnp.zeros_like(p), args)
         largest = _ROOT * (jnp.sqrt(self._square(trial)) + (0 if beta is None else jnp.sqrt(self._square(beta))))
-        upper = jnp.where(excess > 0, largest / jnp.where(self.mu > 0, 3 * self.mu, 1), -1)
+        upper = jnp.where(beyond(excess, largest), largest / jnp.where(self.mu > 0, 3 * self.mu, 1), -1)
         dp = scalar_root(_yield, args, jax.lax.stop_gradient(upper))
         return trace, e, trial, plastic, p, beta, dp
 

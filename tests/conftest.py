@@ -22,6 +22,13 @@ import pytest
 
 jax.config.update("jax_enable_x64", True)
 
+# Every eager operation is a program of its own, and most tests ask for the same ones: they are compiled once for all
+# workers, for every run of a clone, and again only where a library or the flags above have changed.
+if not jax.config.jax_compilation_cache_dir:
+    jax.config.update("jax_compilation_cache_dir", str(Path(__file__).parents[1] / ".pytest_cache" / "programs"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
 
 @pytest.fixture
 def unchecked():
@@ -44,3 +51,21 @@ def few_programs():
         jax.clear_caches()
         gc.collect()
     yield
+
+
+def _by_hand() -> list[str]:
+    """Beginnings of the names in exhaustive.txt."""
+    lines = (Path(__file__).parent / "exhaustive.txt").read_text().splitlines()
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+def pytest_collection_modifyitems(config, items):
+    """Mark what exhaustive.txt names, and refuse a line of it that names nothing any more."""
+    names = {item: item.nodeid.removeprefix("tests/") for item in items}
+    whole = {name.split("::")[0] for name in names.values()} if not any("::" in a for a in config.args) else set()
+    for line in _by_hand():
+        found = [item for item, name in names.items() if name.startswith(line)]
+        if not found and line.split("::")[0] in whole:
+            raise pytest.UsageError(f"tests/exhaustive.txt: no test is called {line}")
+        for item in found:
+            item.add_marker(pytest.mark.exhaustive)

@@ -8,6 +8,15 @@ from jaxhomog.cli._cache import cache_folder, jax_settings
 NAMES = ("jax_enable_x64", "jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
 
 
+@pytest.fixture(autouse=True)
+def no_cache_of_the_tests():
+    """The test session keeps programs of its own, and a cache that is set up already is left alone."""
+    before = jax.config.jax_compilation_cache_dir
+    jax.config.update("jax_compilation_cache_dir", None)
+    yield
+    jax.config.update("jax_compilation_cache_dir", before)
+
+
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_settings_hold_during_a_run_and_come_back(precision, tmp_path, monkeypatch):
     monkeypatch.setenv("JAXHOMOG_CACHE", str(tmp_path / "cache"))

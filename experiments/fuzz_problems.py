@@ -139,13 +139,13 @@ def problem_text(image: str, rng: np.random.Generator) -> str:
 
 
 def path_text(image: str, rng: np.random.Generator) -> str:
-    """A problem file of drive, nearly always with up to three damages."""
+    """A problem file of drive, nine times in ten with up to three damages."""
     physics, laws, flow, load = DRIVEN[rng.integers(len(DRIVEN))]
     lines = [*_cell(image), "[physics]", f"kind = '{physics}'", "[phases.0]", *laws[0].splitlines(), *flow.splitlines()]
     lines += ["[phases.1]", *laws[1].format(x=3).splitlines(), "[load]", *load.splitlines(), "[solver]", "max_cuts = 2"]
     # Values above all: letters, tables and lines that are twice there are homogenize's to find as well.
     often = (4, 20, 4, 1, 1, 1)
-    return _spoilt(lines, rng, STRANGE + 3 * ROWS, KEYS + 3 * PATH_KEYS, PATH_TABLES, (0.05, 0.45, 0.3, 0.2), often)
+    return _spoilt(lines, rng, STRANGE + 3 * ROWS, KEYS + 3 * PATH_KEYS, PATH_TABLES, (0.1, 0.45, 0.25, 0.2), often)
 
 
 def _cell(image: str) -> list[str]:
